@@ -1,0 +1,189 @@
+/**
+ * The contract between the core and one platform's code.
+ *
+ * The core owns leases and fencing, persistence, dedupe, the outbox, budgets, backoff and supervision. The adapter owns
+ * the wire: handshake, keepalive, classification of errors, normalising what comes in, building what goes out. It knows
+ * neither Redis nor BullMQ, and keeps nothing in memory that a successor on another host would need.
+ */
+import type { Logger } from 'pino';
+import type { Clock } from '../async/clock.ts';
+import type { ConnectionId, Cursor, InboundEvent, JsonValue, OutboundPart, SendOutcome } from '../model.ts';
+
+/** One platform. One instance per process; per-process caches (access tokens, HTTP pools) may live in it. */
+export interface Adapter {
+  readonly platform: string;
+  readonly capabilities: Capabilities;
+
+  /**
+   * Names the account behind `options` (such as the app id): budgets are shared by everyone who uses it. Pure.
+   */
+  accountOf(options: JsonValue): string;
+
+  /**
+   * Holds the connection until told to stop: dials, authenticates, pumps, reconnects. Transport trouble is handled
+   * inside, each new attempt behind `context.gate`; it never ends the hold.
+   *
+   * - `context.drain` aborts: stop taking, flush the sink, close so that the platform keeps the session, then resolve.
+   * - `context.signal` aborts: cut the sockets at once and reject with the signal's reason.
+   *
+   * @returns only after `context.drain` aborted; any other return is a bug and is treated as one
+   * @throws FatalError when only a person can help; the connection is parked
+   */
+  hold(context: HoldContext): Promise<void>;
+
+  /** A sender for one connection; needs no socket and no lease. Called once per process and connection. */
+  createSender(context: SenderContext): Sender;
+}
+
+/** What one platform can and cannot do; the table "what can be lost, when" is generated from it. */
+export interface Capabilities {
+  /** Who may hold connections of one account at once. */
+  readonly sharing: 'exclusive' | 'exclusive-per-slot' | 'shared' | 'broadcast';
+  readonly cursor: 'none' | 'offset' | 'session';
+  /** What an outage costs. */
+  readonly replay: 'replayable' | 'redelivered-if-unacked' | 'lost';
+  /** How long the platform keeps what we missed, ms; `null`: undocumented. */
+  readonly replayWindowMs: number | null;
+  readonly acknowledgement: 'cumulative-next-call' | 'implicit-session' | 'per-event' | 'none';
+  readonly ordering: 'total' | 'per-conversation' | 'none';
+  /** What the adapter does while the sink is full. */
+  readonly pause: 'pause-poll' | 'pause-socket' | 'withhold-ack';
+  /** How long event ids are remembered for dedupe, ms. Longer than any replay. */
+  readonly dedupeWindowMs: number;
+  /** The platform's own protection against a repeated send. */
+  readonly sendIdempotency: 'key-on-replies' | 'key' | 'none';
+  readonly sendNeedsConnection: boolean;
+  /** Longest text of one send, in UTF-16 units. */
+  readonly maxTextLength: number;
+}
+
+export interface HoldContext {
+  readonly connectionId: ConnectionId;
+  /** The connection's options as validated from the configuration; no secrets. */
+  readonly options: JsonValue;
+  readonly secrets: Secrets;
+  /** What the last holder stored; `null` on the very first hold. An unreadable cursor is treated as `null` plus a gap. */
+  readonly cursor: Cursor | null;
+  readonly sink: InboundSink;
+  readonly health: HealthReporter;
+  readonly gate: AttemptGate;
+  readonly budget: Budget;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Throws FencedError when the lease may have run out; called before anything is sent for the connection. */
+  assertHeld(): void;
+  /** Bound of one dial: DNS, TCP, TLS and upgrade together, ms. */
+  readonly dialTimeoutMs: number;
+  readonly drain: AbortSignal;
+  readonly signal: AbortSignal;
+}
+
+export interface SenderContext {
+  readonly connectionId: ConnectionId;
+  readonly options: JsonValue;
+  readonly secrets: Secrets;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Secret values by name, such as `clientSecret`. Never logged, never stored. */
+export type Secrets = Readonly<Record<string, string>>;
+
+/** Where inbound goes. Order of calls is order of storage. */
+export interface InboundSink {
+  /**
+   * Takes events with the cursor that covers them; both are stored in one atomic, fenced step. Returns at once.
+   *
+   * @param cursor - the position after `events`; `null` leaves the stored cursor as it is
+   */
+  push(events: readonly InboundEvent[], cursor: Cursor | null): void;
+  /** True while the adapter should stop reading: what is pending reached its bound, or Redis is full or away. */
+  readonly full: boolean;
+  /** Calls `listener` on each change of {@link full}. Replaces an earlier listener. */
+  onFullChange(listener: (full: boolean) => void): void;
+  /** The newest cursor known to be stored; platforms that take acknowledgements get this one, not the received one. */
+  readonly storedCursor: Cursor | null;
+  /** Waits until all that was pushed is stored. @throws when it can't be: fenced, or `signal` aborted */
+  flush(options: { signal: AbortSignal }): Promise<void>;
+}
+
+export type ConnectingPhase = 'discovering' | 'dialing' | 'authenticating' | 'replaying';
+
+/** Evidence, written to Redis as the connection's heartbeat. */
+export interface HealthReporter {
+  /** An attempt is at work; `deadlineAt` (wall ms) is when this phase is given up. */
+  connecting(phase: ConnectingPhase, deadlineAt: number): void;
+  /** The platform's own proof came (READY, RESUMED, first completed poll). */
+  live(how: 'identified' | 'resumed'): void;
+  /** The socket or poll is gone or judged dead; `reason` in words a search finds. */
+  lost(reason: string): void;
+  /** A protocol round trip completed: ACK, pong, answered poll. */
+  roundTrip(): void;
+  /** Any frame came. */
+  frame(): void;
+  /** How the bytes travel: `direct`, `http proxy HOST:PORT`. Never a password. */
+  route(route: string): void;
+  /** Longest silence (ms) between round trips that a working connection of this platform can show. */
+  maxSilence(ms: number): void;
+}
+
+/**
+ * The one place where re-dials wait: full jitter, capped, without an attempt limit. Delays are counted from the start
+ * of the attempt before, so that a dial that hung for its whole deadline is not punished twice.
+ */
+export interface AttemptGate {
+  /**
+   * Waits until the next attempt may start, and says so in the heartbeat (`waiting`, with instant and reason).
+   * The first call of a hold passes at once.
+   *
+   * @returns the attempt's number, 0 for the first since the last proof
+   * @throws the signal's reason
+   */
+  pass(cause: AttemptCause | null, options: { signal: AbortSignal }): Promise<number>;
+  /** READY or RESUMED came. The count goes back to 0 only when no `pass` follows within the healthy time. */
+  proven(): void;
+}
+
+export interface AttemptCause {
+  /** Why the last attempt or socket ended, in words. */
+  readonly reason: string;
+  /** The least wait, ms: the platform's own wish or rule (such as 60 s after "too frequent"). May exceed the cap. */
+  readonly minDelayMs?: number;
+}
+
+/** Platform budgets (identifies), counted in Redis and shared by all hosts. */
+export interface Budget {
+  /**
+   * Takes one permit from every limit of `name`, or none.
+   *
+   * @returns granted, or how long until it can be (ms) and which limit said no
+   * @throws TransientError when Redis can't be asked: no permit then
+   */
+  take(
+    name: string,
+    limits: readonly BudgetLimit[],
+    options: { signal: AbortSignal },
+  ): Promise<{ granted: true } | { granted: false; retryAfterMs: number; reason: string }>;
+}
+
+export interface BudgetLimit {
+  readonly count: number;
+  readonly windowMs: number;
+}
+
+export interface Sender {
+  /**
+   * Cuts a reply into parts that the platform takes, at most `maxParts` when given; code fences stay whole.
+   * What does not fit is in `overflow` (to be sent as messages of their own, or refused).
+   */
+  split(
+    text: string,
+    maxParts: number | null,
+  ): { readonly parts: readonly string[]; readonly overflow: readonly string[] };
+
+  /** Sends one part. Never throws for what the platform or network does: every such end is a {@link SendOutcome}. */
+  send(part: OutboundPart, options: { signal: AbortSignal }): Promise<SendOutcome>;
+
+  /** Buckets this part draws from, with their static starting limits. */
+  buckets(part: OutboundPart): readonly { readonly key: string; readonly count: number; readonly windowMs: number }[];
+}

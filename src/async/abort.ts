@@ -1,0 +1,82 @@
+import { TransientError } from '../errors.ts';
+
+/**
+ * Waits `ms`, or until `signal` aborts.
+ *
+ * @throws the signal's own reason, untouched, when it aborts (also when it had before the call)
+ */
+export function sleep(ms: number, { signal }: { signal: AbortSignal }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      reject(signal.reason);
+      return;
+    }
+    const onAbort = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    }, ms);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+/**
+ * Runs `run` with a signal that aborts when `signal` does or after `ms`, whichever is first. The listener on `signal`
+ * is removed on every path: `AbortSignal.any` on a signal that lives for days keeps memory (nodejs/node#54614).
+ *
+ * Does not wait for a `run` that ignores its signal: the deadline holds all the same.
+ *
+ * @throws TransientError with code `DEADLINE` naming `what` when the time is up
+ * @throws the signal's own reason when it aborts
+ */
+export async function withDeadline<T>(
+  what: string,
+  ms: number,
+  signal: AbortSignal,
+  run: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  signal.throwIfAborted();
+  const controller = new AbortController();
+  let onAbort: (() => void) | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const cut = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      controller.abort(signal.reason);
+      reject(signal.reason);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    timer = setTimeout(() => {
+      const late = new TransientError('DEADLINE', `${what}: no answer within ${ms} ms`);
+      controller.abort(late);
+      reject(late);
+    }, ms);
+  });
+  try {
+    return await Promise.race([run(controller.signal), cut]);
+  } finally {
+    clearTimeout(timer);
+    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** Resolves (never rejects) when `signal` aborts. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+/**
+ * A controller that aborts with `parent`, keeping the parent's reason, and that lets go of it when disposed.
+ */
+export function childController(parent: AbortSignal): AbortController & Disposable {
+  const controller = new AbortController();
+  const onAbort = () => controller.abort(parent.reason);
+  if (parent.aborted) onAbort();
+  else parent.addEventListener('abort', onAbort, { once: true });
+  return Object.assign(controller, {
+    [Symbol.dispose]: () => parent.removeEventListener('abort', onAbort),
+  });
+}

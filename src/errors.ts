@@ -1,0 +1,98 @@
+/**
+ * Every error that crosses a file boundary. The lowest layer that knows decides the class; above it nobody looks at
+ * codes, only at `disposition`. The codes are documented in docs/errors.md.
+ */
+
+export type ErrorCode =
+  | 'ABORTED_CALL'
+  | 'AGENT_FAILED'
+  | 'AGENT_REFUSED'
+  | 'BUG'
+  | 'CONFIG_INVALID'
+  | 'CREDENTIAL_MISSING'
+  | 'CREDENTIAL_REFUSED'
+  | 'DEADLINE'
+  | 'FENCED'
+  | 'HTTP_STATUS'
+  | 'HTTP_BODY'
+  | 'PLATFORM_REFUSED'
+  | 'PROTOCOL'
+  | 'RATE_LIMITED'
+  | 'REDIS_UNAVAILABLE'
+  | 'REDIS_UNFIT'
+  | 'SOCKET_CLOSED'
+  | 'TRANSPORT'
+  | 'ZOMBIE';
+
+export interface GatewayErrorOptions {
+  readonly cause?: unknown;
+}
+
+export abstract class GatewayError extends Error {
+  /** `retry`: will likely pass by itself; `give-up`: needs a person; `stand-down`: someone newer acts. */
+  abstract readonly disposition: 'retry' | 'give-up' | 'stand-down';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options: GatewayErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** Transport trouble, overload, a platform's bad minute: retried behind the backoff gate, without an attempt limit. */
+export class TransientError extends GatewayError {
+  readonly disposition = 'retry';
+  /** The other side's own wish, or the platform's rule; `undefined`: our backoff decides. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: GatewayErrorOptions & { retryAfterMs?: number } = {}) {
+    super(code, message, options);
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/** Bad credentials, banned, bad configuration: the connection is parked, a person is told, and it is re-probed slowly. */
+export class FatalError extends GatewayError {
+  readonly disposition = 'give-up';
+}
+
+/** A newer fencing token exists, or the lease ran out: stop, close sockets, write nothing more. Normal life. */
+export class FencedError extends GatewayError {
+  readonly disposition = 'stand-down';
+
+  constructor(message: string, options: GatewayErrorOptions = {}) {
+    super('FENCED', message, options);
+  }
+}
+
+/** One or more problems with the configuration; `problems` has one line each, naming key, problem and fix. */
+export class ConfigError extends FatalError {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[], options: GatewayErrorOptions = {}) {
+    super('CONFIG_INVALID', problems.join('\n'), options);
+    this.problems = problems;
+  }
+}
+
+/** Abort reason: finish what is held, keep the session resumable, let go. */
+export class DrainRequested extends Error {
+  override readonly name = 'DrainRequested';
+}
+
+/** Abort reason: the process must end now. */
+export class ProcessStopping extends Error {
+  override readonly name = 'ProcessStopping';
+}
+
+/** The text of `error` and of its causes, for reasons that people read. Never contains a stack. */
+export function explain(error: unknown): string {
+  const parts: string[] = [];
+  for (let at: unknown = error, depth = 0; at !== undefined && at !== null && depth < 4; depth += 1) {
+    const text = at instanceof Error ? at.message || at.name : String(at);
+    if (text !== '' && !parts.some((part) => part.includes(text))) parts.push(text);
+    at = at instanceof Error ? at.cause : undefined;
+  }
+  return parts.join(': ');
+}

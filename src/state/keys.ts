@@ -1,0 +1,85 @@
+/**
+ * The only file that spells a Redis key. All keys of one connection share the hash tag `{id}`, so that one script may
+ * touch them in Redis Cluster and connections spread over its nodes. BullMQ's own keys live under `<prefix>:bull`.
+ */
+import { createHash } from 'node:crypto';
+import type { ConnectionId, WorkerId } from '../model.ts';
+
+export type Keys = ReturnType<typeof createKeys>;
+export type ConnectionKeys = ReturnType<Keys['connection']>;
+
+/** @param prefix - `hf` unless several installations share one Redis; tests use one each */
+export function createKeys(prefix: string) {
+  return {
+    prefix,
+    /** Prefix handed to BullMQ: one hash tag for all its queues, as its scripts need. */
+    bull: `{${prefix}:bull}`,
+    /** Set of all desired connection ids. */
+    connections: `${prefix}:connections`,
+    /** Sorted set: worker id → last seen, Redis ms. */
+    workers: `${prefix}:workers`,
+    /** Hash: what a worker says of itself. */
+    worker: (id: WorkerId) => `${prefix}:worker:${id}`,
+    /** Channel a worker stays subscribed to while it lives; wishes are announced there. */
+    presence: (id: WorkerId) => `${prefix}:presence:${id}`,
+    /** Hash: last sweep of any scheduler. */
+    scheduler: `${prefix}:scheduler`,
+    /** Fixed-window counter of a shared budget (`identify`, …) of one platform account. */
+    budget: (platform: string, account: string, name: string) => `${prefix}:{budget:${platform}:${account}}:${name}`,
+    connection: (id: ConnectionId) => {
+      const at = (name: string) => `${prefix}:{${id}}:${name}`;
+      return {
+        /** String: JSON of the desired record. */
+        desired: at('desired'),
+        /** Hash: the operator's wishes: paused, restart (a counter), target. */
+        wishes: at('wishes'),
+        /** Hash: why and since when a person is needed. */
+        parked: at('parked'),
+        /** Hash: token, owner, until (Redis ms), jobToken. Never deleted: the token must not restart. */
+        lease: at('lease'),
+        /** Hash: evidence of the holder, stamped with Redis time. */
+        heartbeat: at('heartbeat'),
+        /** Hash: cursor (JSON text), bytes pending in lanes. */
+        cursor: at('cursor'),
+        counters: at('counters'),
+        /** Stream, capped: tenures and state changes. */
+        history: at('history'),
+        /** Stream, capped: events without a turn (gap, unknown, malformed, system). */
+        records: at('records'),
+        /** Hash: restarts after bugs: count, notBefore. */
+        restarts: at('restarts'),
+        /** Set of event ids of one dedupe window; a window ends by expiry. */
+        seen: (window: number) => at(`seen:${window}`),
+        /** Sorted set: lanes with undelivered inbound → activated at (Redis ms). */
+        activeLanes: at('lanes'),
+        /** Sorted set: outbound lanes with unsent parts → activated at (Redis ms). */
+        activeOutboxes: at('outboxes'),
+        /** List: inbound messages of one conversation, oldest first. */
+        lane: (lane: string) => at(`lane:${lane}`),
+        /** Hash: activation, turn token, frozen turn. */
+        laneState: (lane: string) => at(`lane:${lane}:state`),
+        /** List, capped: what was said lately, for agents that keep no session. */
+        laneHistory: (lane: string) => at(`lane:${lane}:history`),
+        /** List: unsent parts of one conversation, oldest first. */
+        outbox: (lane: string) => at(`outbox:${lane}`),
+        /** Hash: activation, delivery token, state of the head part. */
+        outboxState: (lane: string) => at(`outbox:${lane}:state`),
+        /** String: number of reply parts allotted so far for one inbound message. */
+        replies: (replyKey: string) => at(`replies:${digest(replyKey)}`),
+        /** Stream: what could not be answered or sent, with its text. */
+        deadLetters: at('dead'),
+        /** Fixed-window send bucket. */
+        bucket: (name: string) => at(`bucket:${digest(name)}`),
+      };
+    },
+  };
+}
+
+/** Names a conversation's lane: unique over connections, safe as a BullMQ job id and of fixed length. */
+export function laneId(connection: ConnectionId, conversation: string): string {
+  return digest(`${connection}\u0000${conversation}`);
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 24);
+}

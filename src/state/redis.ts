@@ -1,0 +1,133 @@
+/**
+ * Redis clients and the checks a Redis must pass before anything is trusted to it.
+ *
+ * Two profiles: `queue` waits out a Redis restart (BullMQ re-sends what it must), `fenced` never does: a write that was
+ * not answered has an unknown outcome, and only its sender knows how to ask again safely.
+ */
+import type { RedisOptions as BullRedisOptions } from 'bullmq';
+import { type RedisOptions as AllRedisOptions, Redis } from 'ioredis';
+import { FatalError, TransientError } from '../errors.ts';
+
+export type RedisClient = Redis;
+/** Where Redis is: a `redis://` or `rediss://` URL, or the unix socket of the embedded one. */
+export type RedisAddress = { readonly url: string } | { readonly path: string };
+
+/** ioredis's options without the reply mapping, which would change the client's type. */
+type RedisOptions = Omit<AllRedisOptions, 'replyMapping'>;
+
+export type RedisProfile = 'queue' | 'fenced' | 'reader';
+
+const RECONNECT_CAP_MS = 500;
+
+function profileOptions(profile: RedisProfile, name: string): RedisOptions {
+  const common: RedisOptions = {
+    connectionName: name,
+    connectTimeout: 2_000,
+    keepAlive: 5_000,
+    retryStrategy: (attempt) => Math.min(50 * attempt, RECONNECT_CAP_MS),
+  };
+  switch (profile) {
+    case 'queue':
+      return { ...common, maxRetriesPerRequest: null, enableOfflineQueue: true };
+    case 'fenced':
+      return {
+        ...common,
+        maxRetriesPerRequest: 0,
+        enableOfflineQueue: false,
+        autoResendUnfulfilledCommands: false,
+        commandTimeout: 1_000,
+      };
+    case 'reader':
+      return {
+        ...common,
+        maxRetriesPerRequest: 0,
+        connectTimeout: 1_500,
+        commandTimeout: 1_500,
+        retryStrategy: (attempt) => (attempt > 2 ? null : 100),
+      };
+    default:
+      return profile satisfies never;
+  }
+}
+
+/** Connection options for BullMQ, which opens (and closes) its own clients. */
+export function bullConnection(address: RedisAddress, name: string): BullRedisOptions {
+  // The two packages type the same options differently under exactOptionalPropertyTypes.
+  return { ...addressOptions(address), ...profileOptions('queue', name) } as BullRedisOptions;
+}
+
+function addressOptions(address: RedisAddress): RedisOptions {
+  if ('path' in address) return { path: address.path };
+  const url = new URL(address.url);
+  const database = url.pathname.length > 1 ? Number(url.pathname.slice(1)) : 0;
+  return {
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? 6379 : Number(url.port),
+    db: database,
+    ...(url.username === '' ? {} : { username: decodeURIComponent(url.username) }),
+    ...(url.password === '' ? {} : { password: decodeURIComponent(url.password) }),
+    ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
+  };
+}
+
+/**
+ * Opens a client. Does not wait for the connection; errors of the connection go to `onError` (ioredis would otherwise
+ * print them), commands report their own.
+ */
+export function openRedis(
+  address: RedisAddress,
+  profile: RedisProfile,
+  name: string,
+  onError: (error: Error) => void,
+): RedisClient {
+  const client = new Redis({ ...addressOptions(address), ...profileOptions(profile, name) });
+  client.on('error', onError);
+  return client;
+}
+
+export interface RedisFitness {
+  readonly version: string;
+  readonly runId: string;
+  /** `none`: nothing survives a Redis restart. */
+  readonly durability: 'always' | 'everysec' | 'no' | 'none';
+}
+
+/**
+ * Checks version (7.0 or newer: the scripts use function flags) and eviction policy.
+ *
+ * @throws FatalError when Redis may evict our keys or is too old; the message says what to set
+ * @throws TransientError when Redis does not answer
+ */
+export async function checkRedis(client: RedisClient): Promise<RedisFitness> {
+  let info: string;
+  try {
+    info = await client.info();
+  } catch (cause) {
+    throw new TransientError('REDIS_UNAVAILABLE', 'Redis does not answer', { cause });
+  }
+  const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
+  const version = field('redis_version');
+  if (Number(version.split('.')[0]) < 7) {
+    throw new FatalError('REDIS_UNFIT', `Redis ${version} is too old: Holdfast needs 7.0 or newer`);
+  }
+  const policy = field('maxmemory_policy');
+  if (policy !== 'noeviction') {
+    throw new FatalError(
+      'REDIS_UNFIT',
+      `Redis has maxmemory-policy ${policy}: it may drop messages. Set "maxmemory-policy noeviction"`,
+    );
+  }
+  return { version, runId: field('run_id'), durability: await durabilityOf(client, field('aof_enabled') === '1') };
+}
+
+async function durabilityOf(client: RedisClient, aof: boolean): Promise<RedisFitness['durability']> {
+  if (!aof) return 'none';
+  try {
+    const answer = (await client.config('GET', 'appendfsync')) as string[];
+    const value = answer[1];
+    return value === 'always' || value === 'no' ? value : 'everysec';
+  } catch {
+    // Hosted Redis often refuses CONFIG; everysec is what Redis itself defaults to.
+    return 'everysec';
+  }
+}
