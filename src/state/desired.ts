@@ -1,0 +1,117 @@
+/**
+ * What should run, and what the operator wishes. Only configuration and operators write here: whether a connection *is*
+ * up never changes whether it *should* be.
+ */
+import type { ConnectionId, JsonValue } from '../model.ts';
+import { connectionId } from '../model.ts';
+import type { Keys } from './keys.ts';
+import type { RedisClient } from './redis.ts';
+
+export interface DesiredConnection {
+  readonly id: ConnectionId;
+  readonly platform: string;
+  readonly enabled: boolean;
+  /** Validated platform options; no secrets. */
+  readonly options: JsonValue;
+  /** What becomes of a reply whose passive window is over: sent as a message of its own, or kept as a dead letter. */
+  readonly lateReply: 'active' | 'drop';
+  /** Changes when options or credentials change: a parked connection is tried again at once then. */
+  readonly fingerprint: string;
+  readonly source: 'config' | 'runtime';
+}
+
+export interface Wishes {
+  readonly paused: boolean;
+  /** Redis ms; `null` when not paused. */
+  readonly pausedAt: number | null;
+  /** Grows with each restart asked for. */
+  readonly restart: number;
+}
+
+export async function readDesired(
+  client: RedisClient,
+  keys: Keys,
+  id: ConnectionId,
+): Promise<DesiredConnection | null> {
+  return parseDesired(await client.get(keys.connection(id).desired));
+}
+
+export async function listConnectionIds(client: RedisClient, keys: Keys): Promise<ConnectionId[]> {
+  return (await client.smembers(keys.connections)).map(connectionId).sort();
+}
+
+export function parseDesired(text: string | null): DesiredConnection | null {
+  return text === null ? null : (JSON.parse(text) as DesiredConnection);
+}
+
+export function parseWishes(hash: Record<string, string>): Wishes {
+  return {
+    paused: hash['paused'] === '1',
+    pausedAt: hash['pausedAt'] === undefined ? null : Number(hash['pausedAt']),
+    restart: Number(hash['restart'] ?? 0),
+  };
+}
+
+/**
+ * Makes the durable records match one configuration file.
+ *
+ * @param options.removeOthers - also forget connections that came from a file and are no longer in this one. Only the
+ *   processes that own the desired state (`up`, `scheduler`) do so; a worker merely adds what it knows
+ * @returns the ids that were added, changed or removed
+ */
+export async function applyDesired(
+  client: RedisClient,
+  keys: Keys,
+  wanted: readonly DesiredConnection[],
+  options: { readonly removeOthers: boolean },
+): Promise<ConnectionId[]> {
+  const changed: ConnectionId[] = [];
+  for (const connection of wanted) {
+    const key = keys.connection(connection.id).desired;
+    const text = JSON.stringify(connection);
+    if ((await client.get(key)) !== text) {
+      await client.set(key, text);
+      changed.push(connection.id);
+    }
+    await client.sadd(keys.connections, connection.id);
+  }
+  if (options.removeOthers) {
+    const kept = new Set<string>(wanted.map((connection) => connection.id));
+    for (const id of await listConnectionIds(client, keys)) {
+      if (kept.has(id)) continue;
+      const existing = await readDesired(client, keys, id);
+      if (existing?.source === 'runtime') continue;
+      // Cursor, counters and lanes stay: a connection that comes back goes on where it was.
+      await client.del(keys.connection(id).desired);
+      await client.srem(keys.connections, id);
+      changed.push(id);
+    }
+  }
+  return changed;
+}
+
+/** Pause (`true`) or resume; survives restarts and configuration changes. */
+export async function wishPaused(client: RedisClient, keys: Keys, id: ConnectionId, paused: boolean): Promise<void> {
+  const { wishes, parked } = keys.connection(id);
+  if (paused) {
+    await client.hset(wishes, { paused: '1', pausedAt: String(await redisNow(client)) });
+    return;
+  }
+  await client.hdel(wishes, 'paused', 'pausedAt');
+  // Resuming is a person's "try again": it also ends a parking.
+  await client.del(parked);
+}
+
+/** Asks for a fresh start of the connection (its session is kept); also ends a parking and a restart delay. */
+export async function wishRestart(client: RedisClient, keys: Keys, id: ConnectionId): Promise<void> {
+  const { wishes, parked, restarts } = keys.connection(id);
+  await client.hincrby(wishes, 'restart', 1);
+  await client.del(parked);
+  await client.del(restarts);
+}
+
+/** Redis's clock, ms since the epoch: the one clock that all hosts share. */
+export async function redisNow(client: RedisClient): Promise<number> {
+  const [seconds, micros] = await client.time();
+  return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+}
