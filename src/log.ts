@@ -1,0 +1,156 @@
+/**
+ * Logging: one JSON object per line on stdout (readable text when stdout is a terminal).
+ *
+ * Conventions: `event` is a stable dotted name that scripts may look for (`ready`, `connection.state`); the message is
+ * for people; errors go under `err`. Lines are written synchronously, so that last words before `process.exit` arrive.
+ *
+ * Secrets are taken out of the finished line, wherever they came from (bindings, messages, stacks, URLs, a platform's
+ * answer quoted in an error): by the name of their key at any depth, by their form (bearer tokens, passwords in URLs), and
+ * by value for all that were registered with {@link registerSecret}.
+ */
+import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
+import { prettyFactory } from 'pino-pretty';
+
+export type { Logger } from 'pino';
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface LoggerOptions {
+  /** @defaultValue `'info'` */
+  readonly level?: LogLevel;
+  /** Which program or role speaks, e.g. `holdfast` or `worker`. */
+  readonly name: string;
+  /** Text for people instead of JSON. @defaultValue true when stdout is a terminal */
+  readonly pretty?: boolean;
+  /** Where finished lines go. @defaultValue stdout, written synchronously */
+  readonly destination?: DestinationStream;
+}
+
+export function createLogger(options: LoggerOptions): Logger {
+  const sink = options.destination ?? destination({ dest: 1, sync: true });
+  const pretty = options.pretty ?? (options.destination === undefined && process.stdout.isTTY === true);
+  return pino(
+    {
+      level: options.level ?? 'info',
+      base: { name: options.name, pid: process.pid },
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: serializeError, error: serializeError },
+      hooks: { streamWrite: redact },
+    },
+    pretty ? prettyLines(sink) : sink,
+  );
+}
+
+function prettyLines(sink: DestinationStream): DestinationStream {
+  const format = prettyFactory({ colorize: process.stdout.isTTY === true, ignore: 'pid,name' });
+  return { write: (line) => void sink.write(format(line)) };
+}
+
+/** Deep enough for agent → http → undici → socket, and an end for causes that form a circle. */
+const MAX_CAUSES = 6;
+/** What helps in diagnosis. Other properties may hold requests, responses or secrets, and are left out. */
+const ERROR_DETAILS = ['code', 'syscall', 'address', 'port', 'statusCode', 'disposition', 'retryAfterMs'] as const;
+
+/** Type, message, stack, the telling details, and the same for each cause. Anything thrown that is no Error is kept as text. */
+export function serializeError(error: unknown, depth = 0): unknown {
+  if (!(error instanceof Error)) return typeof error === 'object' ? error : String(error);
+  const details = Object.fromEntries(
+    ERROR_DETAILS.flatMap((key) => {
+      const value: unknown = (error as Error & Record<string, unknown>)[key];
+      return value === undefined ? [] : [[key, value]];
+    }),
+  );
+  const serialized: Record<string, unknown> = {
+    type: error.name,
+    message: error.message,
+    ...details,
+    stack: error.stack,
+  };
+  if (depth < MAX_CAUSES) {
+    if (error.cause !== undefined) serialized.cause = serializeError(error.cause, depth + 1);
+    if (error instanceof AggregateError) {
+      serialized.errors = error.errors.map((each) => serializeError(each, depth + 1));
+    }
+  }
+  return serialized;
+}
+
+const REDACTED = '[redacted]';
+/** Shorter strings would also be found in innocent words. */
+export const MIN_SECRET_LENGTH = 6;
+
+const KEYS = [
+  '(?:client|app|bot)?[-_]?secret',
+  '(?:access|refresh|bot|admin)?[-_]?token',
+  'x?-?api[-_]?key',
+  '(?:proxy-)?authorization',
+  'pass(?:word|wd)',
+  '(?:set-)?cookie',
+].join('|');
+
+/** Each takes a secret out of a line of JSON; what is captured first stays. */
+const PATTERNS: readonly (readonly [RegExp, string])[] = [
+  [new RegExp(`("(?:${KEYS})":)\\s*(?:"(?:[^"\\\\]|\\\\.)*"|-?\\d[\\d.eE+-]*)`, 'gi'), `$1"${REDACTED}"`],
+  // The same inside a string: a request body or a platform's answer quoted in a message. Its quotes are `\"` here, and
+  // the value ends at the first one that no escaped backslash precedes.
+  [
+    new RegExp(
+      `(\\\\"(?:${KEYS})\\\\"\\s*:\\s*)(?:\\\\"(?:[^"\\\\]|\\\\\\\\(?:\\\\.|[^"\\\\])|\\\\[^"\\\\])*\\\\"|-?\\d+)`,
+      'gi',
+    ),
+    `$1\\"${REDACTED}\\"`,
+  ],
+  [new RegExp(`([?&](?:${KEYS}|key)=)[^&\\s"'\\\\]+`, 'gi'), `$1${REDACTED}`],
+  [/(\b(?:QQBot|Bearer) )[\w.~+/=-]{6,}/g, `$1${REDACTED}`],
+  [/(\bBot \d+\.)[\w-]{6,}/g, `$1${REDACTED}`],
+  [/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@"]*:[^\s/@"]+@/gi, `$1${REDACTED}@`],
+];
+
+/** How often each secret is registered: two connections may share one. */
+const registered = new Map<string, number>();
+let registeredPattern: RegExp | undefined;
+
+/**
+ * From now on `value` appears in no line of any logger of this process, not even JSON- or URL-encoded. Values shorter than
+ * {@link MIN_SECRET_LENGTH} are left alone.
+ *
+ * @returns forgets the value again: for access tokens, which come anew every few hours. Safe to call twice.
+ */
+export function registerSecret(value: string): () => void {
+  if (value.length < MIN_SECRET_LENGTH) return () => {};
+  registered.set(value, (registered.get(value) ?? 0) + 1);
+  registeredPattern = undefined;
+  let held = true;
+  return () => {
+    if (!held) return;
+    held = false;
+    const left = (registered.get(value) ?? 1) - 1;
+    if (left > 0) registered.set(value, left);
+    else registered.delete(value);
+    registeredPattern = undefined;
+  };
+}
+
+/** `text` without secrets, also for what is shown to people elsewhere (a CLI error, a status reason). */
+export function redact(text: string): string {
+  if (registered.size > 0) {
+    registeredPattern ??= patternOf(registered.keys());
+    text = text.replace(registeredPattern, REDACTED);
+  }
+  for (const [pattern, replacement] of PATTERNS) text = text.replace(pattern, replacement);
+  return text;
+}
+
+function patternOf(secrets: Iterable<string>): RegExp {
+  const spellings = new Set<string>();
+  for (const secret of secrets) {
+    spellings.add(secret);
+    spellings.add(JSON.stringify(secret).slice(1, -1));
+    spellings.add(encodeURIComponent(secret));
+  }
+  // The longest first: a secret that contains another one must go as a whole.
+  const ordered = [...spellings].sort((a, b) => b.length - a.length);
+  return new RegExp(ordered.map((each) => each.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|'), 'g');
+}
