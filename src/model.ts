@@ -104,7 +104,14 @@ export type SendOutcome =
   /** Taken by the platform and waiting for its audit: not to be sent again. */
   | { readonly kind: 'pending-audit'; readonly auditId: string | null }
   /** Certainly not delivered, or safe to repeat under the same idempotency key. `afterMs: null`: our own backoff. */
-  | { readonly kind: 'retry'; readonly afterMs: number | null; readonly code: string; readonly reason: string }
+  | {
+      readonly kind: 'retry';
+      readonly afterMs: number | null;
+      readonly code: string;
+      readonly reason: string;
+      /** The bytes may have arrived: repeating is safe, sending it as a message of its own would not be. */
+      readonly maybeDelivered?: boolean;
+    }
   /** As `retry`, but everything in `bucket` must wait. */
   | {
       readonly kind: 'rate-limited';

@@ -186,4 +186,10 @@ export interface Sender {
 
   /** Buckets this part draws from, with their static starting limits. */
   buckets(part: OutboundPart): readonly { readonly key: string; readonly count: number; readonly windowMs: number }[];
+
+  /**
+   * True when the platform itself refuses a second copy of this part, so that it may be sent again after a crash in
+   * mid-send. Left out: replies where `sendIdempotency` is `key-on-replies`, everything where it is `key`.
+   */
+  repeatable?(part: OutboundPart): boolean;
 }

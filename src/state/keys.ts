@@ -24,7 +24,7 @@ export function createKeys(prefix: string) {
     presence: (id: WorkerId) => `${prefix}:presence:${id}`,
     /** Hash: last sweep of any scheduler. */
     scheduler: `${prefix}:scheduler`,
-    /** Fixed-window counter of a shared budget (`identify`, …) of one platform account. */
+    /** Sorted set: permits of a shared budget (`identify`, …) of one platform account → taken at (Redis ms). */
     budget: (platform: string, account: string, name: string) => `${prefix}:{budget:${platform}:${account}}:${name}`,
     connection: (id: ConnectionId) => {
       const at = (name: string) => `${prefix}:{${id}}:${name}`;
@@ -68,8 +68,14 @@ export function createKeys(prefix: string) {
         replies: (replyKey: string) => at(`replies:${digest(replyKey)}`),
         /** Stream: what could not be answered or sent, with its text. */
         deadLetters: at('dead'),
-        /** Fixed-window send bucket. */
+        /** List: instants (Redis ms) of the sends in the current window of a send bucket, oldest first. */
         bucket: (name: string) => at(`bucket:${digest(name)}`),
+        /** Sorted set: lanes waiting for the bucket → their deadline (Redis ms). */
+        bucketWaiting: (name: string) => at(`bucket:${digest(name)}:waiting`),
+        /** Sorted set: lanes waiting for the bucket → when they were told to ask again (Redis ms). */
+        bucketDue: (name: string) => at(`bucket:${digest(name)}:due`),
+        /** String with expiry: the platform asked for a pause of this bucket. */
+        bucketPause: (name: string) => at(`bucket:${digest(name)}:pause`),
       };
     },
   };
