@@ -79,6 +79,13 @@ export class ConfigError extends FatalError {
 /** Abort reason: finish what is held, keep the session resumable, let go. */
 export class DrainRequested extends Error {
   override readonly name = 'DrainRequested';
+  /** False when the connection should not go on anywhere (paused, removed). */
+  readonly again: boolean;
+
+  constructor(message: string, options: { readonly again: boolean }) {
+    super(message);
+    this.again = options.again;
+  }
 }
 
 /** Abort reason: the process must end now. */

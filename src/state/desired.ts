@@ -46,9 +46,9 @@ export function parseDesired(text: string | null): DesiredConnection | null {
 
 export function parseWishes(hash: Record<string, string>): Wishes {
   return {
-    paused: hash['paused'] === '1',
-    pausedAt: hash['pausedAt'] === undefined ? null : Number(hash['pausedAt']),
-    restart: Number(hash['restart'] ?? 0),
+    paused: hash.paused === '1',
+    pausedAt: hash.pausedAt === undefined ? null : Number(hash.pausedAt),
+    restart: Number(hash.restart ?? 0),
   };
 }
 

@@ -1,13 +1,15 @@
 #!lua flags=allow-oom
 -- Renews the leases and writes the heartbeats of many connections of one worker.
--- KEYS: per connection: lease, heartbeat, wishes, history
+-- KEYS: per connection: lease, heartbeat, wishes, history, desired
 -- ARGV: lease (ms), then per connection: fencing token, heartbeat (JSON, evidence as ages in ms), state change ('' or JSON)
--- Returns per connection {1, paused ('1' or ''), restart wish} or {0} when the token is no longer current
+-- Returns per connection {1, wanted ('1' or ''), restart wish, fingerprint of the desired record}
+--                       or {0} when the token is no longer current
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local answers = {}
-for i = 1, #KEYS / 4 do
-  local lease, heartbeat, wishes, history = KEYS[4 * i - 3], KEYS[4 * i - 2], KEYS[4 * i - 1], KEYS[4 * i]
+for i = 1, #KEYS / 5 do
+  local lease, heartbeat, wishes, history, desired =
+    KEYS[5 * i - 4], KEYS[5 * i - 3], KEYS[5 * i - 2], KEYS[5 * i - 1], KEYS[5 * i]
   local token, body, change = ARGV[3 * i - 1], ARGV[3 * i], ARGV[3 * i + 1]
   if redis.call('HGET', lease, 'token') == token then
     redis.call('HSET', lease, 'until', string.format('%.0f', now + ARGV[1]))
@@ -16,7 +18,10 @@ for i = 1, #KEYS / 4 do
       redis.call('XADD', history, 'MAXLEN', '~', 1000, '*', 'what', 'state', 'token', token, 'detail', change)
     end
     local wish = redis.call('HMGET', wishes, 'paused', 'restart')
-    answers[i] = { 1, wish[1] or '', wish[2] or '0' }
+    -- Our own JSON.stringify wrote it, so its form is known: no need to parse it 40 times a minute.
+    local record = redis.call('GET', desired) or ''
+    local wanted = wish[1] ~= '1' and string.find(record, '"enabled":true', 1, true) and '1' or ''
+    answers[i] = { 1, wanted, wish[2] or '0', string.match(record, '"fingerprint":"([^"]*)"') or '' }
   else
     answers[i] = { 0 }
   end

@@ -1,0 +1,159 @@
+/**
+ * Decides, purely, what a sweep must do. Every action is safe to repeat and to race, so any number of schedulers may
+ * plan from the same observation. Nothing is remembered that could not be lost: the memory holds only what *we* saw
+ * change, on our own clock, and a fresh scheduler merely takes one look longer.
+ */
+import type { ConnectionId, FencingToken } from '../model.ts';
+import { workerOfJobToken } from '../state/connection-jobs.ts';
+import { wedgedBecause } from './liveness.ts';
+import type { Observation, ObservedConnection } from './observe.ts';
+import { presenceName } from './observe.ts';
+
+export type Action =
+  | { readonly do: 'ensure-job'; readonly id: ConnectionId; readonly because: string }
+  /** Remove a job that ended, lost its data or is not wanted; while it is locked nothing happens. */
+  | { readonly do: 'clear-job'; readonly id: ConnectionId; readonly because: string }
+  | { readonly do: 'take-job-back'; readonly id: ConnectionId; readonly lockToken: string; readonly because: string }
+  | {
+      readonly do: 'declare-dead';
+      readonly id: ConnectionId;
+      readonly token: FencingToken;
+      readonly owner: string;
+      /** The job's lock, when the same holder has it: moved in the same sweep. */
+      readonly lockToken: string | null;
+      readonly because: string;
+    }
+  | { readonly do: 'unpark'; readonly id: ConnectionId; readonly because: string }
+  /** Try a parked connection once; `probeAt` (Redis ms) is when the next try may be. */
+  | { readonly do: 'probe'; readonly id: ConnectionId; readonly probeAt: number };
+
+export interface PlanTimings {
+  readonly leaseMs: number;
+  /** Between the two looks that presence needs, ms. */
+  readonly presenceGapMs: number;
+  readonly probeEveryMs: number;
+}
+
+export interface Memory {
+  /** When this Redis (by run id) was first seen without a break, our monotonic ms. */
+  readonly redis: { readonly runId: string; readonly since: number } | null;
+  /** Holders seen absent: since when, and the lease they had then. */
+  readonly suspects: ReadonlyMap<ConnectionId, { readonly since: number; readonly leaseUntil: number }>;
+  /** Locks of active jobs without a lease behind them: since when. */
+  readonly orphanLocks: ReadonlyMap<ConnectionId, { readonly since: number; readonly lockToken: string }>;
+}
+
+export const NO_MEMORY: Memory = { redis: null, suspects: new Map(), orphanLocks: new Map() };
+
+/** A job was fetched but no lease claimed: after this long its fetcher is taken to be gone, ms. */
+const ORPHAN_LOCK_MS = 3_000;
+/** A tenure just ended moves its own job within moments; only after this do we, ms. */
+const SETTLING_MS = 500;
+
+export interface Plan {
+  readonly actions: readonly Action[];
+  readonly memory: Memory;
+}
+
+/** @param now - our monotonic clock, ms */
+export function plan(seen: Observation, memory: Memory, now: number, timings: PlanTimings): Plan {
+  const redis = memory.redis?.runId === seen.runId ? memory.redis : { runId: seen.runId, since: now };
+  // After a restart of Redis every live worker is absent for a moment.
+  const presenceCounts = now - redis.since >= timings.leaseMs;
+  const suspects = new Map<ConnectionId, { since: number; leaseUntil: number }>();
+  const orphanLocks = new Map<ConnectionId, { since: number; lockToken: string }>();
+  const actions: Action[] = [];
+
+  for (const connection of seen.connections) {
+    const { id, lease, job } = connection;
+    const held = isHeld(connection, seen.redisNow);
+
+    if (held && !seen.present.has(presenceName(lease.owner ?? '', lease.incarnation))) {
+      const known = memory.suspects.get(id);
+      const same = known !== undefined && known.leaseUntil === lease.until;
+      suspects.set(id, same ? known : { since: now, leaseUntil: lease.until });
+    }
+    if (!held && job.place === 'active' && job.lockToken !== null) {
+      const known = memory.orphanLocks.get(id);
+      const same = known !== undefined && known.lockToken === job.lockToken;
+      orphanLocks.set(id, same ? known : { since: now, lockToken: job.lockToken });
+    }
+
+    const suspectFor = now - (suspects.get(id)?.since ?? now);
+    const orphanFor = now - (orphanLocks.get(id)?.since ?? now);
+    actions.push(
+      ...(held
+        ? judgeHolder(connection, seen.redisNow, presenceCounts && suspectFor >= timings.presenceGapMs)
+        : placeJob(connection, seen.redisNow, orphanFor, timings)),
+    );
+  }
+  return { actions, memory: { redis, suspects, orphanLocks } };
+}
+
+function isHeld({ lease }: ObservedConnection, redisNow: number): boolean {
+  return lease.owner !== null && lease.until > redisNow;
+}
+
+/** Somebody holds it: is that somebody alive, and does it make progress? */
+function judgeHolder(connection: ObservedConnection, redisNow: number, gone: boolean): Action[] {
+  const { id, lease, heartbeat, parked, job } = connection;
+  if (lease.token === null || lease.owner === null) return [];
+  const mine = heartbeat !== null && heartbeat.token === lease.token ? heartbeat : null;
+  const because = gone
+    ? 'its connection to Redis is gone: the process died'
+    : mine === null
+      ? null
+      : wedgedBecause(mine.heartbeat, redisNow - mine.at);
+  if (because !== null) {
+    const lockToken = job.place === 'active' && job.lockToken === lease.jobToken ? job.lockToken : null;
+    return [{ do: 'declare-dead', id, token: lease.token, owner: lease.owner, lockToken, because }];
+  }
+  if (parked !== null && mine?.heartbeat.state === 'live') return [{ do: 'unpark', id, because: 'it is live again' }];
+  return [];
+}
+
+/** Nobody holds it: should its job exist, and where is it? */
+function placeJob(connection: ObservedConnection, redisNow: number, orphanFor: number, timings: PlanTimings): Action[] {
+  const { id, desired, wishes, parked, job, lease } = connection;
+  if (desired === null || !desired.enabled || wishes.paused) {
+    return job.place === 'absent' || job.place === 'active'
+      ? []
+      : [{ do: 'clear-job', id, because: 'the connection should not run' }];
+  }
+  if (parked !== null) {
+    if (parked.fingerprint !== desired.fingerprint) {
+      return [{ do: 'unpark', id, because: 'its configuration or credential changed' }, ensure(id, 'unparked')];
+    }
+    if (job.place === 'ended') return [{ do: 'clear-job', id, because: 'the connection is parked' }];
+    return job.place === 'absent' && redisNow >= parked.probeAt
+      ? [{ do: 'probe', id, probeAt: redisNow + timings.probeEveryMs }]
+      : [];
+  }
+  switch (job.place) {
+    case 'absent':
+      return redisNow < connection.restartNotBefore ? [] : [ensure(id, 'it should run and has no job')];
+    case 'ended':
+      return redisNow < connection.restartNotBefore
+        ? []
+        : [{ do: 'clear-job', id, because: 'its job ended' }, ensure(id, 'its job ended')];
+    case 'waiting':
+    case 'delayed':
+      return job.intact
+        ? []
+        : [{ do: 'clear-job', id, because: 'its job lost its data' }, ensure(id, 'its job lost its data')];
+    case 'active': {
+      if (job.lockToken === null) return []; // The stalled check puts it back.
+      const ended =
+        job.lockToken === lease.jobToken && redisNow - Math.max(lease.until, lease.endedAt ?? 0) > SETTLING_MS;
+      if (!ended && orphanFor < ORPHAN_LOCK_MS) return [];
+      const who = workerOfJobToken(job.lockToken)?.worker ?? 'an unknown worker';
+      return [{ do: 'take-job-back', id, lockToken: job.lockToken, because: `${who} has its job but no lease` }];
+    }
+    default:
+      return job.place satisfies never;
+  }
+}
+
+function ensure(id: ConnectionId, because: string): Action {
+  return { do: 'ensure-job', id, because };
+}

@@ -1,0 +1,99 @@
+/**
+ * The loop: observe → plan → apply. Any number may run, on any host; none is a leader. It judges workers from outside,
+ * and its own last sweep stands in Redis so that others can judge it.
+ */
+import { type Queue, Worker } from 'bullmq';
+import type { Logger } from 'pino';
+import { sleep, withDeadline } from '../async/abort.ts';
+import type { Clock } from '../async/clock.ts';
+import { explain } from '../errors.ts';
+import type { WorkerId } from '../model.ts';
+import type { Keys } from '../state/keys.ts';
+import { type ConnectionJobData, UNLIMITED_STALLS } from '../state/queues.ts';
+import { bullConnection, type RedisAddress, type RedisClient } from '../state/redis.ts';
+import { recordSweep } from '../state/sweeps.ts';
+import { apply } from './apply.ts';
+import { observe } from './observe.ts';
+import { type Memory, NO_MEMORY, type PlanTimings, plan } from './plan.ts';
+
+export interface SchedulerOptions {
+  readonly worker: WorkerId;
+  readonly client: RedisClient;
+  readonly address: RedisAddress;
+  readonly keys: Keys;
+  readonly queue: Queue<ConnectionJobData>;
+  /** Wakes lanes and outboxes that a crash left asleep; called once per sweep. */
+  sweepLanes(signal: AbortSignal): Promise<void>;
+  readonly timings: PlanTimings & { readonly sweepEveryMs: number; readonly stalledEveryMs: number };
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface Scheduler {
+  /** Resolves after the first completed sweep. */
+  readonly ready: Promise<void>;
+  /** Resolves when the loop has ended after `signal`. */
+  readonly done: Promise<void>;
+}
+
+/** A sweep that takes longer is given up: the next one starts from a fresh observation, ms. */
+const SWEEP_DEADLINE_MS = 10_000;
+
+export function startScheduler(options: SchedulerOptions, signal: AbortSignal): Scheduler {
+  const { log, clock, timings } = options;
+  const stalled = startStalledCheck(options);
+  let memory: Memory = NO_MEMORY;
+  let failing = false;
+  let tellReady: () => void = () => undefined;
+  const ready = new Promise<void>((resolve) => {
+    tellReady = resolve;
+  });
+
+  const sweep = async (): Promise<void> => {
+    const { client, keys, queue, worker } = options;
+    const seen = await observe(client, keys, queue);
+    const decided = plan(seen, memory, clock.monotonic(), timings);
+    memory = decided.memory;
+    await apply({ client, keys, queue, log }, decided.actions);
+    await options.sweepLanes(signal);
+    await recordSweep(client, keys, worker);
+  };
+
+  const loop = async (): Promise<void> => {
+    while (!signal.aborted) {
+      try {
+        await withDeadline('sweep', SWEEP_DEADLINE_MS, signal, sweep);
+        if (failing) log.info({ event: 'sweep-recovered' }, 'sweeps work again');
+        failing = false;
+        tellReady();
+      } catch (error) {
+        if (signal.aborted) break;
+        // Blind for a while: what was remembered about absences is worth nothing now.
+        memory = NO_MEMORY;
+        if (!failing) log.error({ event: 'sweep-failed', err: error, reason: explain(error) }, 'a sweep failed');
+        failing = true;
+      }
+      const wait = memory.suspects.size > 0 ? timings.presenceGapMs : timings.sweepEveryMs;
+      await sleep(Math.min(wait, timings.sweepEveryMs), { signal }).catch(() => undefined);
+    }
+    await stalled.close(true);
+  };
+
+  return { ready, done: loop() };
+}
+
+/** Puts jobs back whose lock ran out, also while no worker lives: the second net behind leases and presence. */
+function startStalledCheck(options: SchedulerOptions): Worker {
+  const checker = new Worker('connections', null, {
+    autorun: false,
+    prefix: options.keys.bull,
+    connection: bullConnection(options.address, 'holdfast:stalled-check'),
+    stalledInterval: options.timings.stalledEveryMs,
+    maxStalledCount: UNLIMITED_STALLS,
+  });
+  checker.on('error', (error) => options.log.debug({ reason: explain(error) }, 'stalled check'));
+  checker
+    .startStalledCheckTimer()
+    .catch((error: unknown) => options.log.error({ err: error }, 'the stalled check could not start'));
+  return checker;
+}

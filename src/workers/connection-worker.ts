@@ -1,0 +1,205 @@
+/**
+ * Runs connection jobs. Jobs are fetched by hand: a stock BullMQ processor is unsafe for jobs that never end (it can
+ * run one twice without an event, and its close() waits for ever).
+ *
+ * Three loops, each supervised: fetch (only below this worker's share), renewal of the BullMQ locks (the second net
+ * behind our lease), and the worker's own report. Sessions are kept by job token, because the same job may come back
+ * while its former session is still ending.
+ */
+import { type Job, Worker } from 'bullmq';
+import type { Logger } from 'pino';
+import { sleep } from '../async/abort.ts';
+import { DrainRequested, explain, ProcessStopping } from '../errors.ts';
+import { type ConnectionId, connectionId, type WorkerId } from '../model.ts';
+import type { Keys } from '../state/keys.ts';
+import { type ConnectionJobData, UNLIMITED_STALLS } from '../state/queues.ts';
+import { bullConnection, type RedisAddress } from '../state/redis.ts';
+import { type HoldDeps, holdConnection } from './hold-connection.ts';
+import { createJobView } from './job-view.ts';
+import { settleJob } from './settle-job.ts';
+
+export interface ConnectionWorkerOptions {
+  readonly worker: WorkerId;
+  readonly incarnation: string;
+  readonly address: RedisAddress;
+  readonly keys: Keys;
+  readonly hold: HoldDeps;
+  /** How many connections this worker may hold now; asked before each fetch. */
+  share(): number;
+  /** Lock of a connection job, ms. */
+  readonly jobLockMs: number;
+  readonly drainMs: number;
+  readonly log: Logger;
+}
+
+export interface ConnectionWorker {
+  /** Connections held now. */
+  readonly held: number;
+  /** Resolves once jobs are being fetched. */
+  readonly ready: Promise<void>;
+  /** Stops fetching, hands every connection over, and ends. @returns when nothing is held any more */
+  drain(reason: string): Promise<void>;
+  /** Cuts everything at once. */
+  stop(): Promise<void>;
+}
+
+interface Session {
+  readonly id: ConnectionId;
+  readonly done: Promise<void>;
+  lockLost: boolean;
+  readonly drain: AbortController;
+}
+
+/** Longest block of one fetch, s: a frozen fetcher eats the queue's wake-up for that long. */
+const FETCH_BLOCK_S = 0.5;
+const FETCH_RETRY_MS = 200;
+const SHARE_POLL_MS = 250;
+
+export function startConnectionWorker(options: ConnectionWorkerOptions): ConnectionWorker {
+  const { log } = options;
+  const sessions = new Map<string, Session>();
+  const fetching = new AbortController();
+  const stopping = new AbortController();
+  let fetched = 0;
+
+  const bull = new Worker<ConnectionJobData>('connections', null, {
+    autorun: false,
+    name: options.worker,
+    prefix: options.keys.bull,
+    connection: bullConnection(options.address, `holdfast:connections:${options.worker}`),
+    lockDuration: options.jobLockMs,
+    maxStalledCount: UNLIMITED_STALLS,
+    drainDelay: FETCH_BLOCK_S,
+    runRetryDelay: FETCH_RETRY_MS,
+    skipStalledCheck: true,
+  });
+  bull.on('error', (error) => log.debug({ reason: explain(error) }, 'connection queue'));
+
+  const launch = (job: Job<ConnectionJobData>, jobToken: string): void => {
+    const drain = new AbortController();
+    if (fetching.signal.aborted) drain.abort(fetching.signal.reason);
+    const session: Session = { id: job.id as ConnectionId, done: run(job, jobToken, drain), lockLost: false, drain };
+    sessions.set(jobToken, session);
+  };
+
+  const run = async (job: Job<ConnectionJobData>, jobToken: string, drain: AbortController): Promise<void> => {
+    const view = createJobView(job, log);
+    try {
+      const id = readId(job);
+      if (id === null) {
+        log.warn(
+          { event: 'phantom-job', job: job.id },
+          'a job without data is removed; the scheduler will add it anew',
+        );
+        await settleJob(job, jobToken, { kind: 'bug', error: new Error('job without data') }, log, stopping.signal);
+        return;
+      }
+      const end = await holdConnection(options.hold, id, jobToken, view, drain.signal);
+      if (end.kind === 'unfit') {
+        log.warn({ event: 'unfit', connection: id, reason: end.reason }, 'connection cannot be held here');
+      }
+      if (end.kind === 'unreachable') {
+        log.warn({ event: 'claim-failed', connection: id, reason: explain(end.error) }, 'lease could not be claimed');
+      }
+      await settleJob(job, jobToken, end, log, stopping.signal);
+    } catch (error) {
+      log.error({ err: error, job: job.id }, 'a session ended by a defect of the worker');
+    } finally {
+      view.close();
+      sessions.delete(jobToken);
+    }
+  };
+
+  const fetchLoop = async (): Promise<void> => {
+    const signal = fetching.signal;
+    while (!signal.aborted) {
+      if (sessions.size >= options.share()) {
+        await sleep(SHARE_POLL_MS, { signal });
+        continue;
+      }
+      fetched += 1;
+      const jobToken = `${options.worker}.${options.incarnation}-${fetched}`;
+      try {
+        const job = await bull.getNextJob(jobToken, { block: true });
+        if (job !== undefined) launch(job, jobToken);
+      } catch (error) {
+        log.debug({ reason: explain(error) }, 'fetch failed');
+        await sleep(FETCH_RETRY_MS, { signal });
+      }
+    }
+  };
+
+  const lockLoop = async (): Promise<void> => {
+    const signal = stopping.signal;
+    for (;;) {
+      await sleep(options.jobLockMs / 5, { signal });
+      const held = [...sessions].filter(([, session]) => !session.lockLost);
+      if (held.length === 0) continue;
+      try {
+        const lost = await bull.extendJobLocks(
+          held.map(([, session]) => session.id),
+          held.map(([token]) => token),
+          options.jobLockMs,
+        );
+        for (const [token, session] of held) {
+          if (!lost.includes(session.id)) continue;
+          session.lockLost = true;
+          log.warn({ event: 'job-lock-lost', connection: session.id, token }, 'job lock lost; handing over');
+          session.drain.abort(new DrainRequested('the job lock was lost', { again: true }));
+        }
+      } catch (error) {
+        log.debug({ reason: explain(error) }, 'job locks not renewed');
+      }
+    }
+  };
+
+  const loops = [supervise('fetch', fetchLoop, fetching.signal), supervise('job locks', lockLoop, stopping.signal)];
+
+  /** A loop that ends without having been told to is started again, and said so. */
+  async function supervise(name: string, loop: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await loop();
+      } catch (error) {
+        if (signal.aborted) return;
+        log.error({ err: error, loop: name }, 'a worker loop ended; it is started again');
+        await sleep(FETCH_RETRY_MS, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  const end = async (): Promise<void> => {
+    await Promise.all([...sessions.values()].map((session) => session.done));
+    stopping.abort(new ProcessStopping('connection worker'));
+    // Forced: nothing is held any more, and an ordinary close waits for a blocking fetch.
+    await bull.close(true);
+    await Promise.all(loops);
+  };
+
+  return {
+    get held() {
+      return sessions.size;
+    },
+    ready: bull.waitUntilReady().then(() => undefined),
+    async drain(reason) {
+      const why = new DrainRequested(reason, { again: true });
+      fetching.abort(why);
+      for (const session of sessions.values()) session.drain.abort(why);
+      await end();
+    },
+    async stop() {
+      fetching.abort(new ProcessStopping('connection worker'));
+      stopping.abort(new ProcessStopping('connection worker'));
+      for (const session of sessions.values()) session.drain.abort(new DrainRequested('stopping', { again: true }));
+      await bull.close(true);
+    },
+  };
+}
+
+function readId(job: Job<ConnectionJobData>): ConnectionId | null {
+  try {
+    return connectionId(String(job.data.connectionId));
+  } catch {
+    return null;
+  }
+}

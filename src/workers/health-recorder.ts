@@ -1,0 +1,125 @@
+/**
+ * Keeps the evidence of one tenure and turns it into heartbeats. Ages are taken on the monotonic clock, so that a step
+ * of the wall clock never makes a connection look fresh.
+ */
+
+import type { ConnectingPhase, HealthReporter } from '../adapters/adapter.ts';
+import type { Clock } from '../async/clock.ts';
+import type { Heartbeat } from '../state/heartbeats.ts';
+
+export type HealthState =
+  | { readonly name: 'connecting'; readonly phase: ConnectingPhase | 'starting'; readonly deadlineAt: number }
+  | { readonly name: 'waiting'; readonly nextAttemptAt: number }
+  | { readonly name: 'live'; readonly how: 'identified' | 'resumed' };
+
+/** Until the adapter has said better, a silence longer than this is not healthy, ms. */
+const DEFAULT_MAX_SILENCE_MS = 60_000;
+
+export class HealthRecorder implements HealthReporter {
+  readonly #clock: Clock;
+  readonly #onChange: (state: HealthState, reason: string | null) => void;
+  #state: HealthState;
+  #reason: string | null = null;
+  #changedAt: number;
+  #attempt = 0;
+  #roundTripAt: number | null = null;
+  #frameAt: number | null = null;
+  #route: string | null = null;
+  #maxSilenceMs = DEFAULT_MAX_SILENCE_MS;
+
+  /** @param onChange - called synchronously on each change of state; must not throw */
+  constructor(clock: Clock, startDeadlineMs: number, onChange: (state: HealthState, reason: string | null) => void) {
+    this.#clock = clock;
+    this.#onChange = onChange;
+    this.#state = { name: 'connecting', phase: 'starting', deadlineAt: clock.now() + startDeadlineMs };
+    this.#changedAt = clock.monotonic();
+  }
+
+  get state(): HealthState {
+    return this.#state;
+  }
+
+  /** Ms since the state last changed. */
+  get stateAgeMs(): number {
+    return this.#clock.monotonic() - this.#changedAt;
+  }
+
+  connecting(phase: ConnectingPhase, deadlineAt: number): void {
+    this.#enter({ name: 'connecting', phase, deadlineAt }, this.#reason);
+  }
+
+  /** The gate holds the next attempt back. */
+  waiting(nextAttemptAt: number, attempt: number, reason: string | null): void {
+    this.#attempt = attempt;
+    this.#enter({ name: 'waiting', nextAttemptAt }, reason ?? this.#reason);
+  }
+
+  /** An attempt starts now. */
+  attempting(attempt: number, deadlineAt: number): void {
+    this.#attempt = attempt;
+    this.#enter({ name: 'connecting', phase: 'starting', deadlineAt }, this.#reason);
+  }
+
+  live(how: 'identified' | 'resumed'): void {
+    this.#attempt = 0;
+    this.roundTrip();
+    this.#enter({ name: 'live', how }, null);
+  }
+
+  lost(reason: string): void {
+    // What comes next (a wait or an attempt) says when; until then "now" is the honest answer.
+    this.#enter({ name: 'waiting', nextAttemptAt: this.#clock.now() }, reason);
+  }
+
+  roundTrip(): void {
+    this.#roundTripAt = this.#clock.monotonic();
+  }
+
+  frame(): void {
+    this.#frameAt = this.#clock.monotonic();
+  }
+
+  route(route: string): void {
+    this.#route = route;
+  }
+
+  maxSilence(ms: number): void {
+    this.#maxSilenceMs = ms;
+  }
+
+  heartbeat(): Heartbeat {
+    const now = this.#clock.monotonic();
+    const age = (at: number | null) => (at === null ? null : Math.round(now - at));
+    return {
+      state: this.#state.name,
+      reason: this.#reason,
+      stateAgeMs: Math.round(now - this.#changedAt),
+      dueInMs: this.#dueInMs(),
+      attempt: this.#attempt,
+      roundTripAgeMs: age(this.#roundTripAt),
+      frameAgeMs: age(this.#frameAt),
+      route: this.#route,
+      maxSilenceMs: this.#maxSilenceMs,
+    };
+  }
+
+  #dueInMs(): number | null {
+    switch (this.#state.name) {
+      case 'connecting':
+        return Math.round(this.#state.deadlineAt - this.#clock.now());
+      case 'waiting':
+        return Math.round(this.#state.nextAttemptAt - this.#clock.now());
+      case 'live':
+        return null;
+      default:
+        return this.#state satisfies never;
+    }
+  }
+
+  #enter(state: HealthState, reason: string | null): void {
+    this.#state = state;
+    this.#reason = reason;
+    this.#changedAt = this.#clock.monotonic();
+    this.#onChange(state, reason);
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * Renews the leases of all connections this worker holds, and writes their heartbeats, in one batched step; stops a
+ * tenure by itself when its lease can no longer be believed. One keeper per worker process.
+ */
+import type { Logger } from 'pino';
+import { sleep, withDeadline } from '../async/abort.ts';
+import type { Clock } from '../async/clock.ts';
+import { explain, FencedError } from '../errors.ts';
+import type { ConnectionId, FencingToken } from '../model.ts';
+import type { Keys } from '../state/keys.ts';
+import { type RenewalAnswer, renewLeases } from '../state/leases.ts';
+import type { RedisClient } from '../state/redis.ts';
+import { elapsedSince, type Instant, instant, leaseMargin } from './lease-clock.ts';
+
+/** What the keeper needs of a tenure. */
+export interface KeptTenure {
+  readonly id: ConnectionId;
+  readonly token: FencingToken;
+  /** When the claim that granted the lease was sent. */
+  readonly claimedAt: Instant;
+  heartbeat(): string;
+  /** The change of state since the last call, JSON, or `null`. */
+  takeChange(): string | null;
+  /** The lease is gone or no longer believable: stop at once, write nothing more. */
+  onFenced(error: FencedError): void;
+  /** The operator's wishes as Redis has them. */
+  onWishes(wishes: { readonly wanted: boolean; readonly restartWish: number; readonly fingerprint: string }): void;
+}
+
+export interface LeaseKeeperOptions {
+  readonly client: RedisClient;
+  readonly keys: Keys;
+  readonly leaseMs: number;
+  readonly renewEveryMs: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** False only in a demonstration of what fencing prevents: leases are then believed for ever. */
+  readonly selfFence: boolean;
+}
+
+/** How often believability is looked at besides the check before each write, ms. */
+const FENCE_CHECK_MS = 100;
+/** State changes are written at once, but gathered for this long, ms: a flapping connection costs no more. */
+const GATHER_MS = 20;
+
+export class LeaseKeeper {
+  readonly #options: LeaseKeeperOptions;
+  readonly #tenures = new Map<FencingToken, { tenure: KeptTenure; renewedAt: Instant }>();
+  readonly #believedMs: number;
+  #changed = new Set<FencingToken>();
+  #gathering: NodeJS.Timeout | undefined;
+
+  constructor(options: LeaseKeeperOptions) {
+    this.#options = options;
+    this.#believedMs = options.leaseMs - leaseMargin(options.leaseMs);
+  }
+
+  keep(tenure: KeptTenure): void {
+    this.#tenures.set(tenure.token, { tenure, renewedAt: tenure.claimedAt });
+    this.writeSoon(tenure.token);
+  }
+
+  /** Stops renewing; safe to call twice. */
+  letGo(token: FencingToken): void {
+    this.#tenures.delete(token);
+    this.#changed.delete(token);
+  }
+
+  /** Renews everything now: somebody says that the wishes in Redis changed. */
+  lookNow(): void {
+    for (const token of this.#tenures.keys()) this.writeSoon(token);
+  }
+
+  /** Writes this tenure's heartbeat within {@link GATHER_MS}, ahead of the regular renewal. */
+  writeSoon(token: FencingToken): void {
+    this.#changed.add(token);
+    this.#gathering ??= setTimeout(() => {
+      this.#gathering = undefined;
+      const tokens = [...this.#changed];
+      this.#changed = new Set();
+      this.#renew(tokens).catch((error: unknown) => this.#options.log.error({ err: error }, 'heartbeat write failed'));
+    }, GATHER_MS);
+  }
+
+  /**
+   * Synchronous: called before everything a holder writes or sends.
+   *
+   * @throws FencedError when the lease may have run out in Redis by now
+   */
+  assertHeld(token: FencingToken): void {
+    const kept = this.#tenures.get(token);
+    if (kept === undefined) throw new FencedError('the tenure is over');
+    const elapsed = elapsedSince(this.#options.clock, kept.renewedAt);
+    if (elapsed < this.#believedMs || !this.#options.selfFence) return;
+    const error = new FencedError(
+      `lease not renewed for ${Math.round(elapsed)} ms (it lasts ${this.#options.leaseMs} ms)`,
+    );
+    this.#fence(token, error);
+    throw error;
+  }
+
+  /** Runs until `signal` aborts. Never throws: a failed renewal is repeated, and the belief runs out by itself. */
+  async run(signal: AbortSignal): Promise<void> {
+    const fenceCheck = setInterval(() => this.#fenceExpired(), FENCE_CHECK_MS);
+    try {
+      while (!signal.aborted) {
+        await this.#renew([...this.#tenures.keys()]);
+        // A third of the period after a failure: a short Redis hiccup must not cost a lease.
+        await sleep(this.#lastFailed ? this.#options.renewEveryMs / 3 : this.#options.renewEveryMs, { signal });
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      clearInterval(fenceCheck);
+      clearTimeout(this.#gathering);
+    }
+  }
+
+  #lastFailed = false;
+
+  async #renew(tokens: readonly FencingToken[]): Promise<void> {
+    const batch = tokens.flatMap((token) => this.#tenures.get(token) ?? []);
+    if (batch.length === 0) return;
+    const { client, keys, leaseMs, clock, log } = this.#options;
+    const renewals = batch.map(({ tenure }) => ({
+      id: tenure.id,
+      token: tenure.token,
+      heartbeat: tenure.heartbeat(),
+      change: tenure.takeChange(),
+    }));
+    const sentAt = instant(clock);
+    let answers: RenewalAnswer[];
+    try {
+      // A late answer must not extend anything, so the call ends well before the lease would.
+      answers = await withDeadline('renewal of leases', leaseMs / 3, new AbortController().signal, () =>
+        renewLeases(client, keys, renewals, leaseMs),
+      );
+    } catch (error) {
+      if (!this.#lastFailed) log.warn({ event: 'renewal-failed', reason: explain(error) }, 'leases not renewed');
+      this.#lastFailed = true;
+      return;
+    }
+    if (this.#lastFailed) log.info({ event: 'renewal-recovered' }, 'leases are renewed again');
+    this.#lastFailed = false;
+    for (const [index, kept] of batch.entries()) {
+      const answer = answers[index];
+      if (answer === undefined || !this.#tenures.has(kept.tenure.token)) continue;
+      if (answer.current) {
+        kept.renewedAt = sentAt;
+        kept.tenure.onWishes(answer);
+      } else if (this.#options.selfFence) {
+        this.#fence(kept.tenure.token, new FencedError('a newer fencing token exists: another worker took over'));
+      }
+    }
+  }
+
+  #fenceExpired(): void {
+    for (const token of [...this.#tenures.keys()]) {
+      try {
+        this.assertHeld(token);
+      } catch {
+        // assertHeld has told the tenure.
+      }
+    }
+  }
+
+  #fence(token: FencingToken, error: FencedError): void {
+    const kept = this.#tenures.get(token);
+    if (kept === undefined) return;
+    this.letGo(token);
+    kept.tenure.onFenced(error);
+  }
+}
