@@ -1,0 +1,80 @@
+/**
+ * One process at a time, on one machine, through a lock file (a directory, in fact: mkdir is atomic). The holder touches
+ * it every second; a lock nobody touched for {@link STALE_MS} belonged to a dead process and is taken over.
+ */
+import { statSync } from 'node:fs';
+import lockfile from 'proper-lockfile';
+import { sleep, withDeadline } from '../async/abort.ts';
+import { TransientError } from '../errors.ts';
+
+/** A dead holder's lock clears after this, ms. */
+const STALE_MS = 3_000;
+const TOUCH_EVERY_MS = 1_000;
+const RETRY_EVERY_MS = 50;
+
+export interface HeldLock {
+  /**
+   * Call right before what must not happen twice. A holder that was frozen longer than {@link STALE_MS} may have been
+   * overtaken without having noticed yet.
+   *
+   * @throws TransientError when the lock is no longer ours
+   */
+  assertHeld(): void;
+}
+
+/**
+ * Runs `work` while holding the lock, which is released on every path.
+ *
+ * @param path - the lock; its folder must exist
+ * @param waitMs - how long to wait for another holder, ms
+ * @throws TransientError with code `DEADLINE` when the lock was not free in time
+ */
+export async function withFileLock<T>(
+  path: string,
+  waitMs: number,
+  signal: AbortSignal,
+  work: (lock: HeldLock) => Promise<T>,
+): Promise<T> {
+  const { release, lock } = await withDeadline(`lock ${path}`, waitMs, signal, (inTime) => acquire(path, inTime));
+  try {
+    return await work(lock);
+  } finally {
+    // Fails when we were overtaken: then there is nothing of ours to remove.
+    await release().catch(() => {});
+  }
+}
+
+async function acquire(path: string, signal: AbortSignal) {
+  for (;;) {
+    signal.throwIfAborted();
+    let overtaken = false;
+    try {
+      const release = await lockfile.lock(path, {
+        lockfilePath: path,
+        realpath: false,
+        stale: STALE_MS,
+        update: TOUCH_EVERY_MS,
+        // The default throws out of a timer and would end the process.
+        onCompromised: () => {
+          overtaken = true;
+        },
+      });
+      if (signal.aborted) {
+        // Nobody waits for it any more.
+        await release();
+        throw signal.reason;
+      }
+      const { ino } = statSync(path);
+      return { release, lock: { assertHeld: () => assertHeld(path, ino, overtaken) } };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw error;
+      await sleep(RETRY_EVERY_MS, { signal });
+    }
+  }
+}
+
+function assertHeld(path: string, ino: number, overtaken: boolean): void {
+  const now = statSync(path, { throwIfNoEntry: false });
+  const fresh = now !== undefined && now.ino === ino && Date.now() - now.mtimeMs < STALE_MS - RETRY_EVERY_MS;
+  if (overtaken || !fresh) throw new TransientError('REDIS_UNAVAILABLE', `the lock ${path} was lost while it was held`);
+}
