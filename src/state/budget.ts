@@ -1,0 +1,71 @@
+/**
+ * Platform budgets that must not be overdrawn (identifies per day, per 5 s), counted in Redis and shared by all hosts
+ * that act for the account. Windows slide: within any window, no more permits are given than its limit. A platform
+ * whose windows are fixed is thereby asked for less than it would give, never for more.
+ *
+ * Structurally the adapters' `Budget`; state knows no adapter.
+ */
+import { randomUUID } from 'node:crypto';
+import { withDeadline } from '../async/abort.ts';
+import { TransientError } from '../errors.ts';
+import type { Keys } from './keys.ts';
+import type { RedisClient } from './redis.ts';
+import { loadScript, runScript } from './scripts.ts';
+
+const takeScript = loadScript('take-budget');
+
+/** Longest wait for Redis, ms. */
+const ASK_DEADLINE_MS = 2_000;
+
+interface Limit {
+  readonly count: number;
+  readonly windowMs: number;
+}
+
+type Permit =
+  | { readonly granted: true }
+  | { readonly granted: false; readonly retryAfterMs: number; readonly reason: string };
+
+/** @param account - budgets are shared by all connections and hosts of one account of one platform */
+export function createBudget(client: RedisClient, keys: Keys, platform: string, account: string) {
+  return {
+    /**
+     * Takes one permit from every limit, or none.
+     *
+     * @param limits - the same ones for every call with this `name`
+     * @throws TransientError when Redis gave no answer within 2 s: no permit then
+     * @throws the signal's reason
+     */
+    async take(name: string, limits: readonly Limit[], options: { signal: AbortSignal }): Promise<Permit> {
+      const args = [randomUUID(), ...limits.flatMap(({ count, windowMs }) => [count, windowMs])];
+      const key = keys.budget(platform, account, name);
+      const answer = await withDeadline(`budget ${name}`, ASK_DEADLINE_MS, options.signal, () =>
+        ask(client, name, key, args),
+      );
+      const [granted, retryAfterMs = 0, index = 0] = answer;
+      if (granted === 1) return { granted: true };
+      return { granted: false, retryAfterMs, reason: `budget ${name} is used up: ${describe(limits[index])}` };
+    },
+  };
+}
+
+async function ask(
+  client: RedisClient,
+  name: string,
+  key: string,
+  args: (string | number)[],
+): Promise<[number, number?, number?]> {
+  try {
+    return (await runScript(client, takeScript, [key], args)) as [number, number?, number?];
+  } catch (cause) {
+    throw new TransientError('REDIS_UNAVAILABLE', `Redis did not answer "take budget ${name}"`, { cause });
+  }
+}
+
+function describe(limit: Limit | undefined): string {
+  if (limit === undefined) return 'no limit';
+  const { count, windowMs } = limit;
+  if (windowMs % 3_600_000 === 0) return `${count} per ${windowMs / 3_600_000} h`;
+  if (windowMs % 60_000 === 0) return `${count} per ${windowMs / 60_000} min`;
+  return `${count} per ${windowMs / 1_000} s`;
+}

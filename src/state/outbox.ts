@@ -1,0 +1,223 @@
+/**
+ * The outbox: one ordered list of unsent parts per conversation, and the state of its head.
+ *
+ * Whoever delivers an outbox first takes its *delivery token*; a newer token fences the older one in every later step. An
+ * attempt is recorded before its bytes go out, so that a successor knows that one may have arrived. Steps that a
+ * lost answer leaves in doubt can be repeated: attempts and settlements carry ids of their own.
+ */
+import { TransientError } from '../errors.ts';
+import type { ConnectionId, OutboundPart } from '../model.ts';
+import { DEAD_LETTERS_KEPT, deadLetterFields, type NewDeadLetter } from './dead-letters.ts';
+import { type Keys, laneId } from './keys.ts';
+import type { LaneJobData } from './queues.ts';
+import type { RedisClient } from './redis.ts';
+import { loadScript, runScript } from './scripts.ts';
+
+const appendScript = loadScript('append-parts');
+const beginScript = loadScript('begin-delivery');
+const startScript = loadScript('start-attempt');
+const settleScript = loadScript('settle-part');
+
+/** Longer than any reply window, so that ordinals of one inbound message are never given twice, ms. */
+const REPLY_COUNT_KEPT_MS = 7 * 24 * 3_600_000;
+
+/** A part as it lies in an outbox: its ordinal stands before it, given in the step that stored it. */
+export type UnsentPart = Omit<OutboundPart, 'ordinal'> & {
+  /** Cut from a part that the platform called too long: not to be cut again. */
+  readonly cutFrom?: string;
+};
+
+/** Identifies the job that wakes an outbox. */
+export function deliveryJobId(lane: string, activation: number): string {
+  return `out-${lane}-${activation}`;
+}
+
+/**
+ * Appends parts that do not come from a turn, in order. Afterwards the job {@link deliveryJobId} must be added to
+ * `deliveries` (again is harmless); the sweep adds it when this process dies in between.
+ *
+ * @param parts - of one conversation and one reply key
+ * @throws TransientError when Redis gave no answer or is full; without an answer the parts may be stored all the same
+ */
+export async function appendParts(
+  client: RedisClient,
+  keys: Keys,
+  id: ConnectionId,
+  parts: readonly UnsentPart[],
+): Promise<LaneJobData> {
+  const first = parts[0];
+  if (first === undefined) throw new RangeError('appendParts: no parts');
+  if (parts.some((part) => part.conversation !== first.conversation || part.reply.key !== first.reply.key)) {
+    throw new RangeError('appendParts: all parts must be of one conversation and one reply key');
+  }
+  const lane = laneId(id, first.conversation);
+  const k = keys.connection(id);
+  const answer = (await asking('append parts', () =>
+    runScript(
+      client,
+      appendScript,
+      [k.outbox(lane), k.outboxState(lane), k.activeOutboxes, k.replies(first.reply.key)],
+      [lane, REPLY_COUNT_KEPT_MS, ...parts.map((part) => JSON.stringify(part))],
+    ),
+  )) as [string, string];
+  return { connectionId: id, lane, activation: Number(answer[0]) };
+}
+
+/** The part to be sent next, and what is known about earlier tries. */
+export interface Head {
+  readonly kind: 'head';
+  readonly deliveryToken: string;
+  /** `null`: the entry can't be read. */
+  readonly part: OutboundPart | null;
+  readonly entry: string;
+  /** Attempts started so far. */
+  readonly attempts: number;
+  /** When it became the head, Redis ms. */
+  readonly since: number;
+  /** An attempt was started and nobody stored its result. */
+  readonly interrupted: boolean;
+  /** An earlier attempt may have been delivered. */
+  readonly doubt: boolean;
+  readonly isCut: boolean;
+}
+
+/** `gone`: this activation is over; `idle`: nothing is left, the outbox is inactive; `fenced`: someone newer delivers. */
+export type Next = { readonly head: Head | 'idle' | 'gone' | 'fenced' /** Redis ms. */; readonly now: number };
+
+/** One outbox under one activation, as its deliverer sees it. */
+export class Outbox {
+  readonly #client: RedisClient;
+  readonly #fence: '1' | '';
+  readonly #lane: string;
+  readonly #activation: number;
+  readonly #keys: ReturnType<Keys['connection']>;
+
+  /** @param fence - false only where tests show what the delivery token is for */
+  constructor(client: RedisClient, keys: Keys, job: LaneJobData, fence: boolean) {
+    this.#client = client;
+    this.#fence = fence ? '1' : '';
+    this.#lane = job.lane;
+    this.#activation = job.activation;
+    this.#keys = keys.connection(job.connectionId as ConnectionId);
+  }
+
+  /** Takes the delivery token. @throws TransientError when Redis gave no answer; calling again is safe */
+  async begin(): Promise<Next> {
+    const { outbox, outboxState, activeOutboxes } = this.#keys;
+    const answer = (await asking('begin delivery', () =>
+      runScript(
+        this.#client,
+        beginScript,
+        [outbox(this.#lane), outboxState(this.#lane), activeOutboxes],
+        [this.#lane, this.#activation],
+      ),
+    )) as string[];
+    const [kind = '', token = '', now = '0', entry = '', attempts, since, interrupted, doubt] = answer;
+    if (kind !== 'head') return { head: kind as 'idle' | 'gone', now: 0 };
+    return {
+      now: Number(now),
+      head: {
+        ...readEntry(entry),
+        deliveryToken: token,
+        attempts: Number(attempts),
+        since: Number(since),
+        interrupted: interrupted === '1',
+        doubt: doubt === '1',
+      },
+    };
+  }
+
+  /**
+   * Records that the head is about to be sent.
+   *
+   * @param attemptId - unique per attempt; repeating a call whose answer was lost counts once
+   * @returns false when fenced: nothing may be sent then
+   * @throws TransientError when Redis gave no answer: nothing may be sent
+   */
+  async start(head: Head, attemptId: string): Promise<boolean> {
+    const answer = await asking('start attempt', () =>
+      runScript(
+        this.#client,
+        startScript,
+        [this.#keys.outboxState(this.#lane)],
+        [head.deliveryToken, this.#fence, attemptId],
+      ),
+    );
+    return answer === 1;
+  }
+
+  /**
+   * Stores what became of the head and returns the next one (the same one after `keep`).
+   *
+   * @param settlementId - unique per settlement; repeating a call whose answer was lost changes nothing
+   * @throws TransientError when Redis gave no answer
+   */
+  async settle(head: Head, settlementId: string, settlement: Settlement): Promise<Next> {
+    const k = this.#keys;
+    const replyKey = head.part?.reply.key ?? '';
+    const answer = (await asking('settle part', () =>
+      runScript(
+        this.#client,
+        settleScript,
+        [
+          k.outbox(this.#lane),
+          k.outboxState(this.#lane),
+          k.activeOutboxes,
+          k.counters,
+          k.deadLetters,
+          k.replies(replyKey),
+        ],
+        [head.deliveryToken, this.#fence, settlementId, this.#lane, ...settlementArguments(settlement)],
+      ),
+    )) as string[];
+    const [kind = '', now = '0', entry = ''] = answer;
+    if (kind !== 'head') return { head: kind as 'idle' | 'fenced', now: 0 };
+    const fresh = { attempts: 0, since: Number(now), interrupted: false, doubt: false };
+    return { now: Number(now), head: { ...readEntry(entry), ...fresh, deliveryToken: head.deliveryToken } };
+  }
+}
+
+export type Settlement =
+  | { readonly kind: 'done'; readonly counter: 'sent' | 'duplicatesSent' | 'auditsPending' }
+  /** It stays the head and will be tried again. */
+  | { readonly kind: 'keep'; readonly doubt: boolean; readonly code: string; readonly reason: string }
+  /** Others take its place. `allot`: each gets an ordinal of its own, as new content must. */
+  | { readonly kind: 'replace'; readonly parts: readonly UnsentPart[]; readonly allot: boolean }
+  | { readonly kind: 'dead'; readonly letter: NewDeadLetter };
+
+function settlementArguments(settlement: Settlement): (string | number)[] {
+  switch (settlement.kind) {
+    case 'done':
+      return ['done', settlement.counter];
+    case 'keep':
+      return ['keep', settlement.doubt ? '1' : '', settlement.code, settlement.reason];
+    case 'replace':
+      return ['replace', settlement.allot ? '1' : '', ...settlement.parts.map((part) => JSON.stringify(part))];
+    case 'dead':
+      return ['dead', DEAD_LETTERS_KEPT, ...deadLetterFields(settlement.letter)];
+    default:
+      return settlement satisfies never;
+  }
+}
+
+function readEntry(entry: string): Pick<Head, 'kind' | 'part' | 'entry' | 'isCut'> {
+  const unreadable = { kind: 'head', part: null, entry, isCut: false } as const;
+  const cut = entry.indexOf('\n');
+  const ordinal = Number(entry.slice(0, cut));
+  if (cut < 1 || !Number.isSafeInteger(ordinal)) return unreadable;
+  try {
+    const { cutFrom, ...part } = JSON.parse(entry.slice(cut + 1)) as UnsentPart;
+    if (typeof part.text !== 'string' || typeof part.reply?.key !== 'string') return unreadable;
+    return { kind: 'head', part: { ...part, ordinal }, entry, isCut: cutFrom !== undefined };
+  } catch {
+    return unreadable;
+  }
+}
+
+async function asking<T>(what: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (cause) {
+    throw new TransientError('REDIS_UNAVAILABLE', `Redis did not answer "${what}"`, { cause });
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * One activation of an outbox, as a story: take the delivery token → may the head be sent now? → permits of its
+ * buckets → record the attempt → send → store what became of it → next.
+ *
+ * The worker slot is given back whenever there is more than a moment to wait. Nothing here knows BullMQ.
+ */
+import { randomUUID } from 'node:crypto';
+import { sleep, withDeadline } from '../async/abort.ts';
+import type { BackoffPolicy } from '../async/backoff.ts';
+import type { Clock } from '../async/clock.ts';
+import { explain, TransientError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { ConnectionId, OutboundPart, SendOutcome } from '../model.ts';
+import { pauseBucket, takeBuckets } from '../state/buckets.ts';
+import { type DesiredConnection, readDesired } from '../state/desired.ts';
+import type { Keys } from '../state/keys.ts';
+import { type Head, type Next, Outbox } from '../state/outbox.ts';
+import type { LaneJobData } from '../state/queues.ts';
+import type { RedisClient } from '../state/redis.ts';
+import type { Safeguards } from '../state/safeguards.ts';
+import type { ConnectionSlots } from './connection-slots.ts';
+import {
+  type Candidate,
+  giveUpAt,
+  judgeAfter,
+  judgeBefore,
+  judgeUnreadable,
+  judgeUnsendable,
+  type Verdict,
+} from './delivery-verdict.ts';
+import type { SenderAnswer } from './senders.ts';
+
+export interface DeliveryDeps {
+  readonly client: RedisClient;
+  readonly keys: Keys;
+  senderFor(connection: DesiredConnection): SenderAnswer;
+  readonly slots: ConnectionSlots;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly safeguards: Safeguards;
+  readonly backoff: BackoffPolicy;
+  /** How long a part without a reply window is tried, ms. */
+  readonly giveUpAfterMs: number;
+  /** Bound of one send, whatever the adapter's own deadlines are, ms. */
+  readonly sendTimeoutMs: number;
+}
+
+/** `again`: there is more to send, but not for `afterMs`. */
+export type Wake = { readonly kind: 'done' } | { readonly kind: 'again'; readonly afterMs: number };
+
+export interface DeliveryStop {
+  /** Aborts a send at once; the job goes back and the attempt counts as interrupted. */
+  readonly signal: AbortSignal;
+  /** True: finish the part in hand, then let go. */
+  draining(): boolean;
+}
+
+/** Waits up to this long keep the slot: giving it back would cost more, ms. */
+const MOMENT_MS = 100;
+/** A connection that can't be sent for here, or has all its slots, is looked at again after this, ms. */
+const ELSEWHERE_MS = 500;
+const UNSENDABLE_MS = 5_000;
+/** How long Redis is waited for before the job is given back, ms. */
+const REDIS_PATIENCE_MS = 20_000;
+
+/**
+ * @throws the signal's reason; TransientError when Redis stays away. The outbox is whole in both cases, and a later
+ *   activation job goes on with it
+ */
+export async function deliverOutbox(deps: DeliveryDeps, job: LaneJobData, stop: DeliveryStop): Promise<Wake> {
+  const id = job.connectionId as ConnectionId;
+  if (!deps.slots.enter(id)) return { kind: 'again', afterMs: ELSEWHERE_MS * (1 + Math.random()) };
+  try {
+    return await new Delivery(deps, job, stop).run();
+  } finally {
+    deps.slots.leave(id);
+  }
+}
+
+class Delivery {
+  readonly #deps: DeliveryDeps;
+  readonly #stop: DeliveryStop;
+  readonly #id: ConnectionId;
+  readonly #lane: string;
+  readonly #outbox: Outbox;
+  readonly #log: Logger;
+
+  constructor(deps: DeliveryDeps, job: LaneJobData, stop: DeliveryStop) {
+    this.#deps = deps;
+    this.#stop = stop;
+    this.#id = job.connectionId as ConnectionId;
+    this.#lane = job.lane;
+    this.#outbox = new Outbox(deps.client, deps.keys, job, deps.safeguards.fence);
+    this.#log = deps.log.child({ connection: this.#id, lane: job.lane });
+  }
+
+  async run(): Promise<Wake> {
+    const desired = await this.#insist(() => this.#readDesired());
+    let next = await this.#insist(() => this.#outbox.begin());
+    for (;;) {
+      const { head } = next;
+      if (head === 'gone' || head === 'idle') return { kind: 'done' };
+      // Whoever fenced us has the job. Coming back is for the case that it has not.
+      if (head === 'fenced') return { kind: 'again', afterMs: ELSEWHERE_MS };
+      if (this.#stop.draining()) return { kind: 'again', afterMs: 0 };
+      const step = await this.#step(desired, head, next.now);
+      if (step.kind === 'again') return step;
+      next = step.next;
+    }
+  }
+
+  async #step(
+    desired: DesiredConnection | null,
+    head: Head,
+    redisNow: number,
+  ): Promise<{ readonly kind: 'next'; readonly next: Next } | (Wake & { readonly kind: 'again' })> {
+    const { part } = head;
+    if (part === null) return this.#carryOut(head, judgeUnreadable(head.entry));
+    const now = this.#redisClock(redisNow);
+    const answer: SenderAnswer =
+      desired === null ? { kind: 'none', reason: 'the connection was removed' } : this.#deps.senderFor(desired);
+    const candidate = (): Candidate => ({
+      part,
+      head,
+      now: now(),
+      repeatable: answer.kind === 'ready' && answer.repeatable(part),
+      policy: { ...this.#deps, lateReply: desired?.lateReply ?? 'drop' },
+    });
+    if (answer.kind === 'none') {
+      const verdict = judgeUnsendable(candidate(), answer.reason);
+      if (verdict !== null) return this.#carryOut(head, verdict);
+      this.#log.warn({ event: 'unsendable', part: part.id, reason: answer.reason }, 'a part can not be sent here');
+      return { kind: 'again', afterMs: UNSENDABLE_MS };
+    }
+
+    const before = judgeBefore(candidate());
+    if (before !== null) return this.#carryOut(head, before);
+    const buckets = answer.sender.buckets(part);
+    const { client, keys } = this.#deps;
+    const deadlineAt = giveUpAt(candidate());
+    for (;;) {
+      const waitMs = await this.#insist(() => takeBuckets(client, keys, this.#id, buckets, this.#lane, deadlineAt));
+      if (waitMs === 0) break;
+      const leftMs = Math.max(1, Math.min(waitMs, deadlineAt - now()));
+      if (leftMs > MOMENT_MS) return { kind: 'again', afterMs: leftMs };
+      await sleep(leftMs, { signal: this.#stop.signal });
+    }
+    const late = judgeBefore(candidate());
+    if (late !== null) return this.#carryOut(head, late);
+
+    const attemptId = randomUUID();
+    if (!(await this.#insist(() => this.#outbox.start(head, attemptId)))) {
+      return { kind: 'again', afterMs: ELSEWHERE_MS };
+    }
+    const outcome = await this.#send(answer.sender, part, answer.repeatable(part));
+    this.#report(part, head, outcome);
+    return this.#carryOut(head, judgeAfter(candidate(), outcome, Math.random()), attemptId);
+  }
+
+  /** Stores the verdict; then the next head, or the wait it asks for. */
+  async #carryOut(
+    head: Head,
+    verdict: Verdict,
+    settlementId: string = randomUUID(),
+  ): Promise<{ readonly kind: 'next'; readonly next: Next } | { readonly kind: 'again'; readonly afterMs: number }> {
+    const { settlement, waitMs, pauseBucket: bucket } = verdict;
+    const { client, keys } = this.#deps;
+    if (bucket !== null) {
+      await this.#insist(() => pauseBucket(client, keys, this.#id, bucket, waitMs, 'rate-limited by the platform'));
+    }
+    const next = await this.#insist(() => this.#outbox.settle(head, settlementId, settlement));
+    if (next.head !== 'fenced') this.#reportEnd(head, verdict);
+    return waitMs > 0 ? { kind: 'again', afterMs: waitMs } : { kind: 'next', next };
+  }
+
+  async #send(
+    sender: { send(part: OutboundPart, options: { signal: AbortSignal }): Promise<SendOutcome> },
+    part: OutboundPart,
+    repeatable: boolean,
+  ): Promise<SendOutcome> {
+    const { signal } = this.#stop;
+    try {
+      return await withDeadline('send', this.#deps.sendTimeoutMs, signal, (inner) =>
+        sender.send(part, { signal: inner }),
+      );
+    } catch (error) {
+      signal.throwIfAborted();
+      const reason = explain(error);
+      if (error instanceof TransientError && repeatable) {
+        return { kind: 'retry', afterMs: null, code: error.code, reason, maybeDelivered: true };
+      }
+      if (error instanceof TransientError) return { kind: 'unknown', code: error.code, reason };
+      // A sender must not throw: a defect would come back with every retry, so there is none.
+      this.#log.error({ event: 'sender-threw', part: part.id, err: error }, 'a sender threw');
+      return { kind: 'unknown', code: 'BUG', reason };
+    }
+  }
+
+  #report(part: OutboundPart, head: Head, outcome: SendOutcome): void {
+    const { slots } = this.#deps;
+    if (outcome.kind === 'retry') slots.failed(this.#id);
+    else slots.answered(this.#id);
+    if ('code' in outcome) {
+      const { kind, code, reason } = outcome;
+      const facts = { event: 'send-refused', part: part.id, attempt: head.attempts + 1, outcome: kind, code, reason };
+      this.#log.warn(facts, 'a send was refused or failed');
+    } else if (outcome.kind === 'duplicate' && head.attempts === 0) {
+      // Our books know of no earlier try: they fell back (Redis lost a second), or a rival uses the same account.
+      this.#log.warn({ event: 'send-duplicate', part: part.id }, 'the platform already had this part');
+    }
+  }
+
+  #reportEnd(head: Head, { settlement }: Verdict): void {
+    const part = head.part?.id ?? 'unreadable';
+    if (settlement.kind === 'dead') {
+      const { outcome, code, reason } = settlement.letter;
+      this.#log.warn({ event: 'dead-letter', part, outcome, code, reason }, 'a part became a dead letter');
+    } else if (settlement.kind === 'replace') {
+      const into = settlement.parts.map(({ id, mode }) => `${id} (${mode})`);
+      this.#log.info({ event: 'part-replaced', part, into }, 'a part goes out in another form');
+    }
+  }
+
+  async #readDesired(): Promise<DesiredConnection | null> {
+    const { client, keys } = this.#deps;
+    try {
+      return await readDesired(client, keys, this.#id);
+    } catch (cause) {
+      throw new TransientError('REDIS_UNAVAILABLE', 'Redis did not answer "read desired"', { cause });
+    }
+  }
+
+  /** Redis time as it goes on from `redisNow`: deadlines must not depend on how this host's clock is set. */
+  #redisClock(redisNow: number): () => number {
+    const { clock } = this.#deps;
+    const from = clock.monotonic();
+    return () => redisNow + (clock.monotonic() - from);
+  }
+
+  /** Asks Redis again until it answers: a result that is known must not become unknown by a short outage. */
+  async #insist<T>(ask: () => Promise<T>): Promise<T> {
+    const { clock } = this.#deps;
+    const until = clock.monotonic() + REDIS_PATIENCE_MS;
+    for (let pauseMs = 50; ; pauseMs = Math.min(2 * pauseMs, 1_000)) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!(error instanceof TransientError) || clock.monotonic() > until) throw error;
+        this.#log.debug({ reason: explain(error) }, 'waiting for Redis');
+      }
+      await sleep(pauseMs, { signal: this.#stop.signal });
+    }
+  }
+}

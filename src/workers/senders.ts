@@ -1,0 +1,63 @@
+/** One sender per connection and process, made anew when the connection's options or credentials change. */
+import type { Adapter, Secrets, Sender } from '../adapters/adapter.ts';
+import type { Clock } from '../async/clock.ts';
+import { explain } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { ConnectionId, OutboundPart } from '../model.ts';
+import type { DesiredConnection } from '../state/desired.ts';
+
+export interface SendersOptions {
+  /** By platform. */
+  readonly adapters: ReadonlyMap<string, Adapter>;
+  /** `null` when this process has no secrets for the connection. */
+  secretsOf(id: ConnectionId): Secrets | null;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export type SenderAnswer =
+  | { readonly kind: 'ready'; readonly sender: Sender; repeatable(part: OutboundPart): boolean }
+  /** This process can't send for the connection; `reason` in words. */
+  | { readonly kind: 'none'; readonly reason: string };
+
+type Kept = { readonly fingerprint: string; readonly answer: SenderAnswer };
+
+/** @returns a function that never throws */
+export function createSenders(options: SendersOptions): (connection: DesiredConnection) => SenderAnswer {
+  const kept = new Map<ConnectionId, Kept>();
+  return (connection) => {
+    const known = kept.get(connection.id);
+    if (known?.fingerprint === connection.fingerprint) return known.answer;
+    const answer = openSender(options, connection);
+    // What is missing here may be there the next time.
+    if (answer.kind === 'ready') kept.set(connection.id, { fingerprint: connection.fingerprint, answer });
+    return answer;
+  };
+}
+
+function openSender(options: SendersOptions, connection: DesiredConnection): SenderAnswer {
+  const adapter = options.adapters.get(connection.platform);
+  if (adapter === undefined) return { kind: 'none', reason: `no adapter for platform "${connection.platform}"` };
+  const secrets = options.secretsOf(connection.id);
+  if (secrets === null) return { kind: 'none', reason: 'this process has no credentials for the connection' };
+  const log = options.log.child({ connection: connection.id });
+  try {
+    const sender = adapter.createSender({
+      connectionId: connection.id,
+      options: connection.options,
+      secrets,
+      clock: options.clock,
+      log,
+    });
+    const repeatable = (part: OutboundPart) => sender.repeatable?.(part) ?? repeatableByDefault(adapter, part);
+    return { kind: 'ready', sender, repeatable };
+  } catch (error) {
+    log.error({ event: 'sender-failed', err: error }, 'no sender could be made for the connection');
+    return { kind: 'none', reason: explain(error) };
+  }
+}
+
+function repeatableByDefault(adapter: Adapter, part: OutboundPart): boolean {
+  const { sendIdempotency } = adapter.capabilities;
+  return sendIdempotency === 'key' || (sendIdempotency === 'key-on-replies' && part.mode === 'passive');
+}
