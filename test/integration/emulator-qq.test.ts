@@ -350,7 +350,7 @@ describe('sends', () => {
     expect(await code(user, { ...good, content: 'x'.repeat(11) })).toBe(40054007);
     expect(await code(user, { ...good, msg_type: 2 })).toBe(22006);
     expect(await code(user, { ...good, msg_seq: 'one' })).toBe(22006);
-    expect(await code(user, { content: 'x', msg_id: said.messageId })).toBe(22006);
+    expect(await code(user, { ...good, msg_type: 1 })).toBe(22006);
     expect(await code(user, { msg_type: 0, content: 'x', event_id: 'unknown' })).toBe(40034025);
     const form = await post(`${qq.apiBaseUrl}${user}`, 'content=x', {
       Authorization: `QQBot ${await tokenOf(qq)}`,

@@ -121,7 +121,7 @@ function accept(
     replyTo: reference?.kind === 'message' ? reference.id : null,
     eventId: reference?.kind === 'event' ? reference.id : null,
     msgSeq,
-    msgType: isV2 ? (body.msg_type as number) : null,
+    msgType: isV2 ? ((body.msg_type as number | undefined) ?? 0) : null,
     text,
     body: isV2
       ? { id: messageId, timestamp, ext_info: { ref_idx: `REFIDX_${randomBytes(8).toString('base64')}` } }
@@ -190,7 +190,8 @@ function expired(
 
 function v2ContentFault(body: Body, scene: Scene): Objection | undefined {
   const mismatch = (message: string): Objection => ({ code: ApiCode.ContentMismatch, message });
-  const { msg_type: type, content, markdown, msg_seq: msgSeq } = body;
+  // qq-official-bot leaves msg_type out for text, and works in production: a missing one means text.
+  const { msg_type: type = 0, content, markdown, msg_seq: msgSeq } = body;
   if (typeof type !== 'number' || ![0, 2, 3, 4, 6, 7].includes(type)) return mismatch('msg_type invalid');
   if (content !== undefined && typeof content !== 'string') return mismatch('content must be a string');
   if (
