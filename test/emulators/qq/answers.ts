@@ -21,6 +21,13 @@ export function apiError(status: number, code: number, message: string, errCode 
   return { how: 'json', status, body: { message, code, err_code: errCode, trace_id: traceId() } };
 }
 
+/** The discovery limit's refusal, seen in NousResearch/hermes-agent PR #18172. Only its message is known, not its code. */
+export const tooFrequent: HttpFault = {
+  name: 'json',
+  status: 400,
+  body: { message: '接口调用超过频率限制', code: 1, err_code: 1, trace_id: 'emulated' },
+};
+
 export function asAnswer(fault: HttpFault, headers: Record<string, string> = {}): Answer {
   switch (fault.name) {
     case 'json':

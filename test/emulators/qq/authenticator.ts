@@ -181,7 +181,7 @@ export class Authenticator {
 }
 
 /** A refused Identify as seen in the field: op 9 false, then close 4903. */
-export const refusedSession: AuthFault = {
+const refusedSession: AuthFault = {
   name: 'op9',
   resumable: false,
   thenClose: { code: CloseCode.CreateSessionError, afterMs: closeAfterOpNineMs },

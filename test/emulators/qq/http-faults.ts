@@ -1,4 +1,5 @@
 /** The faults of the HTTP side: token endpoint, OpenAPI as a whole, discovery, sends. See faults.ts for the rest. */
+import { tooFrequent } from './answers.ts';
 import type { Bot, Bots } from './bot.ts';
 import type { FaultBook, FaultOrder, HttpFault, Occasion, OrderOptions, SendFault } from './fault-book.ts';
 import type { Journal } from './journal.ts';
@@ -178,12 +179,7 @@ function discoveryFault(kind: 'html' | 'empty' | 'rate-limit' | 'hang' | 'dead-u
     case 'hang':
       return { name: 'hang' };
     case 'rate-limit':
-      // Seen in NousResearch/hermes-agent PR #18172; only the message is known.
-      return {
-        name: 'json',
-        status: 400,
-        body: { message: '接口调用超过频率限制', code: 1, err_code: 1, trace_id: 'emulated' },
-      };
+      return tooFrequent;
     case 'dead-url': {
       // Port 1 of the loopback is reserved (tcpmux) and answers with a refusal.
       const url = 'ws://127.0.0.1:1/websocket/';

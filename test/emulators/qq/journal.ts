@@ -2,6 +2,7 @@
  * What happened, in order, seen from the platform's side. Tests assert on this record and on nothing the client claims:
  * `delivered` entries are what users would really see, whatever HTTP answered.
  */
+import { setImmediate } from 'node:timers';
 import type { Scene } from './protocol.ts';
 
 /** A chat as users see it. */
@@ -138,11 +139,23 @@ export interface WaitOptions {
 
 export class Journal {
   readonly entries: JournalEntry[] = [];
+  readonly #byKind = new Map<JournalFact['kind'], JournalEntry[]>();
   readonly #watchers = new Set<() => void>();
+  #isLookDue = false;
 
   append(fact: JournalFact): void {
-    this.entries.push({ ...fact, n: this.entries.length, at: Date.now() });
-    for (const watcher of [...this.#watchers]) watcher();
+    const entry: JournalEntry = { ...fact, n: this.entries.length, at: Date.now() };
+    this.entries.push(entry);
+    const kin = this.#byKind.get(fact.kind);
+    if (kin === undefined) this.#byKind.set(fact.kind, [entry]);
+    else kin.push(entry);
+    // One look per turn of the event loop: a flood of events must not cost a search through the journal each.
+    if (this.#isLookDue || this.#watchers.size === 0) return;
+    this.#isLookDue = true;
+    setImmediate(() => {
+      this.#isLookDue = false;
+      for (const watcher of [...this.#watchers]) watcher();
+    });
   }
 
   /** The position the next entry will have, for `since`. */
@@ -153,9 +166,8 @@ export class Journal {
   /** All entries of one kind, oldest first, that satisfy `where`. */
   of<K extends JournalFact['kind']>(kind: K, where?: (entry: EntryOf<K>) => boolean, since = 0): EntryOf<K>[] {
     const found: EntryOf<K>[] = [];
-    for (let i = since; i < this.entries.length; i++) {
-      const entry = this.entries[i] as JournalEntry;
-      if (entry.kind === kind && (where?.(entry as EntryOf<K>) ?? true)) found.push(entry as EntryOf<K>);
+    for (const entry of (this.#byKind.get(kind) ?? []) as EntryOf<K>[]) {
+      if (entry.n >= since && (where?.(entry) ?? true)) found.push(entry);
     }
     return found;
   }
@@ -166,9 +178,7 @@ export class Journal {
 
   /** Entries per kind, all kinds that occurred. */
   counts(): Partial<Record<JournalFact['kind'], number>> {
-    const counts: Partial<Record<JournalFact['kind'], number>> = {};
-    for (const { kind } of this.entries) counts[kind] = (counts[kind] ?? 0) + 1;
-    return counts;
+    return Object.fromEntries([...this.#byKind].map(([kind, entries]) => [kind, entries.length]));
   }
 
   /** What users see, oldest first; of one bot, or of all. */
@@ -209,7 +219,7 @@ export class Journal {
   }
 
   /**
-   * Waits until a condition about the journal holds; it is looked at now and after every new entry.
+   * Waits until a condition about the journal holds; it is looked at now, and after new entries once per turn of the event loop.
    * @throws Error with the counts and the last entries when `timeoutMs` (default 5000) pass first
    */
   waitUntil(condition: () => boolean, options: Pick<WaitOptions, 'timeoutMs'> = {}): Promise<void> {

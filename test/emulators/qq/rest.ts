@@ -1,6 +1,6 @@
 /** The HTTP side: token endpoint, discovery, sends. Checks come in the platform's order: token first, then the route. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Answer, apiError, asAnswer, ok, readable, write } from './answers.ts';
+import { type Answer, apiError, asAnswer, ok, readable, tooFrequent, write } from './answers.ts';
 import type { Bot, Bots } from './bot.ts';
 import type { FaultBook } from './fault-book.ts';
 import type { Journal } from './journal.ts';
@@ -119,7 +119,7 @@ export class RestApi {
   }
 
   #discover(bot: Bot, path: string): Answer {
-    if (bot.discovery !== null && !bot.discovery.take(Date.now())) return tooFrequent();
+    if (bot.discovery !== null && !bot.discovery.take(Date.now())) return asAnswer(tooFrequent);
     if (path === '/gateway') return ok({ url: this.gatewayUrl });
     return ok({ url: this.gatewayUrl, shards: 1, session_start_limit: bot.quota.describe(Date.now()) });
   }
@@ -142,11 +142,6 @@ export class RestApi {
     if (!this.#settings.allowOldBotToken || !authorization.startsWith('Bot ')) return undefined;
     return this.#bots.byOldToken(authorization.slice('Bot '.length));
   }
-}
-
-/** The discovery limit's refusal: HTTP 400, seen in NousResearch/hermes-agent PR #18172. Its code is not known. */
-export function tooFrequent(): Answer {
-  return apiError(400, 1, '接口调用超过频率限制');
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {
