@@ -1,0 +1,197 @@
+/**
+ * The configuration of a Holdfast process, and the only reader of `process.env`.
+ *
+ * A file (`--config`, `HOLDFAST_CONFIG`, or holdfast.yaml in the working directory) or, without one, a few well-known
+ * environment variables. Everything is checked at once, before anything starts: one line per problem, each naming the
+ * key, the problem and the fix, and never a value. docs/configuration.md lists all keys.
+ */
+import { createHash } from 'node:crypto';
+import type { z } from 'zod';
+import type { AgentConfig } from './config/agent.ts';
+import { type ConfigDocument, findDocument } from './config/document.ts';
+import { keyPath, problemLines } from './config/problems.ts';
+import type { QqOptions } from './config/qq.ts';
+import { pathId, type Resolved, resolveReferences } from './config/references.ts';
+import { configSchema, type ParsedConfig } from './config/schema.ts';
+import type { Timings } from './config/timings.ts';
+import { ConfigError } from './errors.ts';
+import { type LogLevel, registerSecret } from './log.ts';
+import { type ConnectionId, connectionId } from './model.ts';
+
+export type { AgentConfig } from './config/agent.ts';
+export type { QqOptions } from './config/qq.ts';
+export type { Timings } from './config/timings.ts';
+
+export interface Config {
+  /** Path of the file, or `environment variables`. */
+  readonly source: string;
+  readonly redis: {
+    /** `null`: the embedded Redis. */
+    readonly url: string | null;
+    readonly prefix: string;
+    /** Of the embedded Redis. */
+    readonly appendfsync: 'always' | 'everysec';
+  };
+  readonly log: { readonly level: LogLevel };
+  readonly timings: Timings;
+  readonly access: 'open';
+  readonly agent: AgentConfig;
+  readonly connections: readonly ConnectionConfig[];
+  /** To be logged once at start: legal, and probably not what was meant. */
+  readonly warnings: readonly string[];
+}
+
+export interface ConnectionConfig {
+  readonly id: ConnectionId;
+  readonly platform: 'qq';
+  readonly enabled: boolean;
+  readonly lateReply: 'active' | 'drop';
+  /** JSON without secrets; goes to Redis. */
+  readonly options: QqOptions;
+  /** Never leaves the process. Empty when loaded without secrets. */
+  readonly secrets: Readonly<Record<string, string>>;
+  /** Changes when options or secrets change. Means nothing when loaded without secrets. */
+  readonly fingerprint: string;
+}
+
+export interface LoadOptions {
+  /** `--config`. */
+  readonly file?: string | undefined;
+  /** @defaultValue the process's working directory */
+  readonly cwd?: string;
+  /** @defaultValue `process.env` */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /**
+   * `unneeded`: for commands that only look (status): secrets are not looked up, so their variables need not be set, and a
+   * missing configuration is no error.
+   *
+   * @defaultValue `'needed'`
+   */
+  readonly secrets?: 'needed' | 'unneeded';
+}
+
+/**
+ * Loads and checks the configuration, and registers its secrets with the logger.
+ *
+ * @throws ConfigError with all problems
+ */
+export function loadConfig(options: LoadOptions = {}): Config {
+  const { file, cwd = process.cwd(), env = process.env, secrets = 'needed' } = options;
+  const found = findDocument(file, cwd, env);
+  const resolved = resolveReferences(found.document, {
+    env,
+    baseDir: found.baseDir,
+    withSecrets: secrets === 'needed',
+    literal: found.variables.size > 0,
+  });
+  const parsed = configSchema.safeParse(resolved.document);
+  const problems = [...resolved.problems, ...schemaProblems(parsed.error, resolved)];
+  if (secrets === 'needed' && isEmpty(found)) problems.push(nothingConfigured(cwd));
+  if (problems.length > 0 || parsed.data === undefined) {
+    throw new ConfigError(problems.map((line) => inTermsOf(found.variables, env, line)));
+  }
+  if (secrets === 'needed') for (const secret of secretsOf(parsed.data)) registerSecret(secret);
+  return build(parsed.data, found, secrets === 'needed');
+}
+
+/** What the schema says, less what only follows from a reference that failed. */
+function schemaProblems(error: z.ZodError | undefined, { document, failed }: Resolved): string[] {
+  if (error === undefined) return [];
+  const own = error.issues.filter(({ path }) => !failed.has(pathId(path)));
+  return problemLines(own, document);
+}
+
+function isEmpty({ variables, document }: ConfigDocument): boolean {
+  return variables.size > 0 && (document as { connections: unknown[] }).connections.length === 0;
+}
+
+function nothingConfigured(cwd: string): string {
+  return `no configuration: create holdfast.yaml in ${cwd} (see docs/configuration.md), pass --config FILE, or set QQ_APP_ID and QQ_CLIENT_SECRET`;
+}
+
+/** Problems of a configuration made of environment variables name the variable instead of a key nobody wrote. */
+function inTermsOf(variables: ConfigDocument['variables'], env: LoadOptions['env'], line: string): string {
+  for (const [key, variable] of variables) {
+    if (!line.startsWith(`${key}: `)) continue;
+    if (env?.[variable]) return `${variable}: ${line.slice(key.length + 2)}`;
+    return `${variable}: is not set or empty; set it, or create holdfast.yaml`;
+  }
+  return line;
+}
+
+function build(parsed: ParsedConfig, found: ConfigDocument, withSecrets: boolean): Config {
+  const agent = parsed.agent;
+  return {
+    source: found.source,
+    redis: { ...parsed.redis, url: parsed.redis.url ?? null },
+    log: parsed.log,
+    timings: parsed.timings,
+    access: parsed.access,
+    agent: agent.kind === 'openai' && !withSecrets ? withoutKey(agent) : agent,
+    connections: parsed.connections.map((connection) => splitConnection(connection, withSecrets)),
+    warnings: [...found.warnings, ...warningsAbout(parsed, found.document)],
+  };
+}
+
+function withoutKey({ apiKey: _, ...agent }: Extract<AgentConfig, { kind: 'openai' }>): AgentConfig {
+  return agent;
+}
+
+function splitConnection(connection: ParsedConfig['connections'][number], withSecrets: boolean): ConnectionConfig {
+  const { id, platform, enabled, lateReply, clientSecret, ...options } = connection;
+  const fingerprint = createHash('sha256')
+    .update(JSON.stringify([platform, options, clientSecret]))
+    .digest('hex');
+  return {
+    id: connectionId(id),
+    platform,
+    enabled,
+    lateReply,
+    options,
+    secrets: withSecrets ? { clientSecret } : {},
+    fingerprint: fingerprint.slice(0, 16),
+  };
+}
+
+function* secretsOf({ redis, agent, http, connections }: ParsedConfig): Generator<string> {
+  if (redis.url !== undefined) {
+    const { password } = new URL(redis.url);
+    yield password;
+    yield decodeURIComponent(password);
+  }
+  if (agent.kind === 'openai' && agent.apiKey !== undefined) yield agent.apiKey;
+  if (http?.adminToken !== undefined) yield http.adminToken;
+  for (const { clientSecret } of connections) yield clientSecret;
+}
+
+function* warningsAbout(
+  { redis, agent, access, http, connections }: ParsedConfig,
+  document: unknown,
+): Generator<string> {
+  if (http !== undefined) yield 'http: the web role is not built yet; the key is accepted and does nothing';
+  if (connections.length === 0) yield 'connections: none is configured, so nothing will be held';
+  if (redis.url !== undefined && hasKey(document, 'redis', 'appendfsync')) {
+    yield 'redis.appendfsync: belongs to the embedded Redis, and does nothing beside redis.url';
+  }
+  if (access === 'open' && agent.kind !== 'echo') {
+    yield 'access: open, so everyone who can write to the bot reaches the agent';
+  }
+  if (agent.kind === 'openai' && isOpenHttp(agent.url))
+    yield 'agent.url: messages and key travel unencrypted; use https';
+  for (const [index, { apiBaseUrl, tokenUrl }] of connections.entries()) {
+    for (const [key, url] of Object.entries({ apiBaseUrl, tokenUrl })) {
+      const path = keyPath(['connections', index, key], document);
+      if (isOpenHttp(url)) yield `${path}: the bot's secrets travel unencrypted; use https`;
+    }
+  }
+}
+
+function hasKey(document: unknown, group: string, key: string): boolean {
+  const inner = (document as Record<string, unknown>)[group];
+  return typeof inner === 'object' && inner !== null && key in inner;
+}
+
+function isOpenHttp(input: string): boolean {
+  const { protocol, hostname } = new URL(input);
+  return protocol === 'http:' && !/^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
+}

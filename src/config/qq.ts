@@ -1,0 +1,126 @@
+/** Options of a connection to the QQ Bot platform. Facts: tencent-connect/bot-docs, docs/develop/api-v2, read 2026-11-22. */
+import { z } from 'zod';
+import { count, durationMs, httpUrl, keysOf, oneOf, text, yesOrNo } from './fields.ts';
+
+/** @see tencent-connect/bot-docs, dev-prepare/interface-framework/event-emit.md */
+export const QQ_INTENTS = {
+  GUILDS: 1 << 0,
+  GUILD_MEMBERS: 1 << 1,
+  GUILD_MESSAGES: 1 << 9,
+  GUILD_MESSAGE_REACTIONS: 1 << 10,
+  DIRECT_MESSAGE: 1 << 12,
+  OPEN_FORUMS_EVENT: 1 << 18,
+  AUDIO_OR_LIVE_CHANNEL_MEMBER: 1 << 19,
+  GROUP_MEMBER_EVENT: 1 << 24,
+  GROUP_AND_C2C_EVENT: 1 << 25,
+  INTERACTION: 1 << 26,
+  MESSAGE_AUDIT: 1 << 27,
+  FORUMS_EVENT: 1 << 28,
+  AUDIO_ACTION: 1 << 29,
+  PUBLIC_GUILD_MESSAGES: 1 << 30,
+} as const;
+
+type IntentName = keyof typeof QQ_INTENTS;
+const intentNames = Object.keys(QQ_INTENTS) as [IntentName, ...IntentName[]];
+/** What any bot may ask for: one intent that was not granted makes the platform refuse the whole session. */
+const DEFAULT_INTENTS: IntentName[] = ['DIRECT_MESSAGE', 'GROUP_AND_C2C_EVENT', 'INTERACTION', 'PUBLIC_GUILD_MESSAGES'];
+
+const freshIdentify = z
+  .union(
+    [
+      z.literal(false),
+      keysOf({
+        afterMs: durationMs(48 * 3_600_000, 'Age of a session from which it is replaced.', {
+          least: 60_000,
+          most: 30 * 86_400_000,
+        }),
+        quietMs: durationMs(600_000, 'Silence of the users that must have passed first.', {
+          least: 1_000,
+          most: 86_400_000,
+        }),
+      }),
+    ],
+    { error: 'must be false, or a group of keys: { afterMs: 172800000, quietMs: 600000 }' },
+  )
+  .prefault({})
+  .describe(
+    'Planned new session for old ones, in a quiet moment; what arrives in between is lost and recorded as a gap. false: never.',
+  );
+
+export const CONNECTION_ID_PATTERN = /^[a-z][a-z0-9-]{0,62}$/;
+
+export const qqSchema = keysOf(
+  {
+    id: z
+      .string({ error: 'is missing; add a name such as id: qq-main' })
+      .regex(CONNECTION_ID_PATTERN, {
+        error: 'must start with a-z and have at most 63 of a-z, 0-9 and "-", for example qq-main',
+      })
+      .describe('Name of the connection, stable over its life.'),
+    platform: z.literal('qq').describe('The QQ Bot platform.'),
+    enabled: yesOrNo(true, 'Whether the connection should run.'),
+    lateReply: oneOf(
+      ['active', 'drop'],
+      'A reply whose window has passed: sent as a message of its own, or kept as a dead letter.',
+    ).default('active'),
+    appId: z
+      .string({ error: ({ input }) => appIdProblem(input) })
+      .min(1, { error: 'is empty; write appId: "102000000"' })
+      .describe('App id of the bot; always in quotes.'),
+    clientSecret: text('App secret of the bot.', 'clientSecret: ${QQ_CLIENT_SECRET}, or clientSecretFile'),
+    apiBaseUrl: httpUrl('Base URL of the OpenAPI.', 'https://api.sgroup.qq.com').default('https://api.sgroup.qq.com'),
+    tokenUrl: httpUrl('Where access tokens are fetched.', 'https://bots.qq.com/app/getAppAccessToken').default(
+      'https://bots.qq.com/app/getAppAccessToken',
+    ),
+    intents: z
+      .union(
+        [
+          z
+            .int()
+            .min(1)
+            .max(2 ** 31 - 1),
+          z.array(z.enum(intentNames)).min(1),
+        ],
+        {
+          error: `must be a number, or a list of: ${intentNames.join(', ')}`,
+        },
+      )
+      .default(DEFAULT_INTENTS)
+      .transform((intents) =>
+        typeof intents === 'number' ? intents : intents.reduce((sum, name) => sum | QQ_INTENTS[name], 0),
+      )
+      .describe('Kinds of events to ask for: names, or the sum of their bits.'),
+    freshIdentify,
+    pingEveryMs: durationMs(8_000, 'How often a WebSocket ping tests the socket.', { least: 50, most: 300_000 }),
+    pongDeadlineMs: durationMs(4_000, 'A ping without an answer after this ends the socket.', {
+      least: 50,
+      most: 120_000,
+    }),
+    maxReplyChars: count(2_000, 'Longest text of one message; longer replies are split.', { least: 20, most: 20_000 }),
+  },
+  {
+    proxy: 'is not supported yet: a later version dials through proxies; remove it',
+    token: 'is the retired way to log in; use clientSecret',
+  },
+).check((context) => {
+  const { pingEveryMs, pongDeadlineMs, freshIdentify: fresh } = context.value;
+  if (pongDeadlineMs >= pingEveryMs) {
+    const message = `is ${pongDeadlineMs}, and must be less than pingEveryMs (${pingEveryMs}); lower pongDeadlineMs or raise pingEveryMs`;
+    context.issues.push({ code: 'custom', input: undefined, path: ['pongDeadlineMs'], message });
+  }
+  if (fresh !== false && fresh.quietMs >= fresh.afterMs) {
+    const message = `is ${fresh.quietMs}, and must be less than afterMs (${fresh.afterMs}); lower quietMs or raise afterMs`;
+    context.issues.push({ code: 'custom', input: undefined, path: ['freshIdentify', 'quietMs'], message });
+  }
+});
+
+type QqConnection = z.output<typeof qqSchema>;
+/** What the adapter gets as its options: JSON, no secret, also stored in Redis. */
+export type QqOptions = Readonly<Omit<QqConnection, 'id' | 'platform' | 'enabled' | 'lateReply' | 'clientSecret'>>;
+
+function appIdProblem(input: unknown): string {
+  if (typeof input !== 'number') return 'is missing; add appId: "102000000"';
+  // YAML has rounded a large id already, so it is not repeated.
+  const shown = Number.isSafeInteger(input) ? String(input) : '…';
+  return `must be text, and YAML reads digits as a number; put it in quotes: appId: "${shown}"`;
+}

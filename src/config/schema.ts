@@ -1,0 +1,77 @@
+/** The whole configuration file. Defaults live here and nowhere else. */
+import { z } from 'zod';
+import { LOG_LEVELS } from '../log.ts';
+import { agentSchema } from './agent.ts';
+import { count, keysOf, oneOf, text } from './fields.ts';
+import { qqSchema } from './qq.ts';
+import { timingsSchema } from './timings.ts';
+
+const redis = keysOf({
+  url: z
+    .string({ error: 'must be text, for example redis://127.0.0.1:6379/0' })
+    .refine(isRedisUrl, {
+      error:
+        'must be a URL that starts with redis:// or rediss://, for example redis://127.0.0.1:6379/0; leave it out for the embedded Redis',
+    })
+    .optional()
+    .describe('A Redis of your own (redis:// or rediss://). Left out: the embedded one.'),
+  prefix: z
+    .string({ error: 'must be text, for example hf' })
+    .regex(/^[a-z][a-z0-9-]{0,31}$/, {
+      error: 'must start with a-z and have at most 32 of a-z, 0-9 and "-", for example hf',
+    })
+    .default('hf')
+    .describe('Starts every key; another one for each installation that shares a Redis.'),
+  appendfsync: oneOf(
+    ['always', 'everysec'],
+    'How durable the embedded Redis is: with everysec a power loss may cost the last second.',
+  ).default('always'),
+});
+
+const http = keysOf({
+  host: text('Address to listen on.', 'host: 127.0.0.1').default('127.0.0.1'),
+  port: count(8_420, 'Port to listen on.', { least: 0, most: 65_535 }),
+  adminToken: text('Token that the API asks for.', 'adminToken: ${HOLDFAST_ADMIN_TOKEN}').optional(),
+});
+
+const connection = z.discriminatedUnion('platform', [qqSchema], {
+  error: ({ input }) =>
+    typeof input === 'object' && input !== null
+      ? 'must be one of: qq'
+      : 'must be a group of keys: id, platform and what the platform needs',
+});
+
+export const configSchema = keysOf(
+  {
+    redis: redis.prefault({}),
+    log: keysOf({ level: oneOf(LOG_LEVELS, 'The least severe lines that are written.').default('info') }).prefault({}),
+    timings: timingsSchema,
+    access: oneOf(['open'], 'Who may talk to the agent; open: everyone who can write to the bot.').default('open'),
+    agent: agentSchema,
+    http: http.optional().describe('For the web role, which is not built yet: accepted with a warning.'),
+    connections: z
+      .array(connection, { error: 'must be a list: each connection starts with "- id: …"' })
+      .default([])
+      .check((context) => {
+        const seen = new Map<string, number>();
+        for (const [index, { id }] of context.value.entries()) {
+          const first = seen.get(id);
+          if (first === undefined) seen.set(id, index);
+          else {
+            const message = `"${id}" is already the id of connections[${first}]; give one of them another id`;
+            context.issues.push({ code: 'custom', input: undefined, path: [index, 'id'], message });
+          }
+        }
+      })
+      .describe('The connections to hold.'),
+  },
+  { proxy: 'is not supported yet: a later version dials through proxies; remove it' },
+);
+
+export type ParsedConfig = z.output<typeof configSchema>;
+
+function isRedisUrl(input: string): boolean {
+  if (!URL.canParse(input)) return false;
+  const { protocol, hostname, pathname } = new URL(input);
+  return (protocol === 'redis:' || protocol === 'rediss:') && hostname !== '' && /^(?:\/\d*)?$/.test(pathname);
+}
