@@ -21,20 +21,18 @@ const settleScript = loadScript('settle-part');
 /** Longer than any reply window, so that ordinals of one inbound message are never given twice, ms. */
 const REPLY_COUNT_KEPT_MS = 7 * 24 * 3_600_000;
 
+/** Long enough that no job of an old activation is left when the numbers start again, ms. */
+const IDLE_OUTBOX_MS = 7 * 24 * 3_600_000;
+
 /** A part as it lies in an outbox: its ordinal stands before it, given in the step that stored it. */
 export type UnsentPart = Omit<OutboundPart, 'ordinal'> & {
   /** Cut from a part that the platform called too long: not to be cut again. */
   readonly cutFrom?: string;
 };
 
-/** Identifies the job that wakes an outbox. */
-export function deliveryJobId(lane: string, activation: number): string {
-  return `out-${lane}-${activation}`;
-}
-
 /**
- * Appends parts that do not come from a turn, in order. Afterwards the job {@link deliveryJobId} must be added to
- * `deliveries` (again is harmless); the sweep adds it when this process dies in between.
+ * Appends parts that do not come from a turn, in order. Afterwards the outbox must be woken
+ * (`addLaneJobs`; again is harmless); the sweep does it when this process dies in between.
  *
  * @param parts - of one conversation and one reply key
  * @throws TransientError when Redis gave no answer or is full; without an answer the parts may be stored all the same
@@ -109,7 +107,7 @@ export class Outbox {
         this.#client,
         beginScript,
         [outbox(this.#lane), outboxState(this.#lane), activeOutboxes],
-        [this.#lane, this.#activation],
+        [this.#lane, this.#activation, IDLE_OUTBOX_MS],
       ),
     )) as string[];
     const [kind = '', token = '', now = '0', entry = '', attempts, since, interrupted, doubt] = answer;
@@ -167,7 +165,7 @@ export class Outbox {
           k.deadLetters,
           k.replies(replyKey),
         ],
-        [head.deliveryToken, this.#fence, settlementId, this.#lane, ...settlementArguments(settlement)],
+        [head.deliveryToken, this.#fence, settlementId, this.#lane, IDLE_OUTBOX_MS, ...settlementArguments(settlement)],
       ),
     )) as string[];
     const [kind = '', now = '0', entry = ''] = answer;

@@ -24,7 +24,7 @@ import {
   giveUpAt,
   judgeAfter,
   judgeBefore,
-  judgeUnreadable,
+  judgeDefect,
   judgeUnsendable,
   type Verdict,
 } from './delivery-verdict.ts';
@@ -47,6 +47,8 @@ export interface DeliveryDeps {
 
 /** `again`: there is more to send, but not for `afterMs`. */
 export type Wake = { readonly kind: 'done' } | { readonly kind: 'again'; readonly afterMs: number };
+
+type Step = { readonly kind: 'next'; readonly next: Next } | { readonly kind: 'again'; readonly afterMs: number };
 
 export interface DeliveryStop {
   /** Aborts a send at once; the job goes back and the attempt counts as interrupted. */
@@ -103,19 +105,27 @@ class Delivery {
       // Whoever fenced us has the job. Coming back is for the case that it has not.
       if (head === 'fenced') return { kind: 'again', afterMs: ELSEWHERE_MS };
       if (this.#stop.draining()) return { kind: 'again', afterMs: 0 };
-      const step = await this.#step(desired, head, next.now);
+      const step = await this.#guardedStep(desired, head, next.now);
       if (step.kind === 'again') return step;
       next = step.next;
     }
   }
 
-  async #step(
-    desired: DesiredConnection | null,
-    head: Head,
-    redisNow: number,
-  ): Promise<{ readonly kind: 'next'; readonly next: Next } | (Wake & { readonly kind: 'again' })> {
+  /** A part that makes our own code fail must not come back with every retry. */
+  async #guardedStep(desired: DesiredConnection | null, head: Head, redisNow: number): Promise<Step> {
+    try {
+      return await this.#step(desired, head, redisNow);
+    } catch (error) {
+      this.#stop.signal.throwIfAborted();
+      if (error instanceof TransientError) throw error;
+      this.#log.error({ event: 'delivery-defect', part: head.part?.id, err: error }, 'delivering a part failed');
+      return this.#carryOut(head, judgeDefect(head, explain(error)));
+    }
+  }
+
+  async #step(desired: DesiredConnection | null, head: Head, redisNow: number): Promise<Step> {
     const { part } = head;
-    if (part === null) return this.#carryOut(head, judgeUnreadable(head.entry));
+    if (part === null) return this.#carryOut(head, judgeDefect(head, 'the outbox entry can not be read'));
     const now = this.#redisClock(redisNow);
     const answer: SenderAnswer =
       desired === null ? { kind: 'none', reason: 'the connection was removed' } : this.#deps.senderFor(desired);
@@ -127,10 +137,11 @@ class Delivery {
       policy: { ...this.#deps, lateReply: desired?.lateReply ?? 'drop' },
     });
     if (answer.kind === 'none') {
-      const verdict = judgeUnsendable(candidate(), answer.reason);
+      const unsendable = candidate();
+      const verdict = judgeUnsendable(unsendable, answer.reason);
       if (verdict !== null) return this.#carryOut(head, verdict);
       this.#log.warn({ event: 'unsendable', part: part.id, reason: answer.reason }, 'a part can not be sent here');
-      return { kind: 'again', afterMs: UNSENDABLE_MS };
+      return { kind: 'again', afterMs: Math.min(UNSENDABLE_MS, giveUpAt(unsendable) - unsendable.now) };
     }
 
     const before = judgeBefore(candidate());
@@ -158,11 +169,7 @@ class Delivery {
   }
 
   /** Stores the verdict; then the next head, or the wait it asks for. */
-  async #carryOut(
-    head: Head,
-    verdict: Verdict,
-    settlementId: string = randomUUID(),
-  ): Promise<{ readonly kind: 'next'; readonly next: Next } | { readonly kind: 'again'; readonly afterMs: number }> {
+  async #carryOut(head: Head, verdict: Verdict, settlementId: string = randomUUID()): Promise<Step> {
     const { settlement, waitMs, pauseBucket: bucket } = verdict;
     const { client, keys } = this.#deps;
     if (bucket !== null) {
@@ -198,7 +205,7 @@ class Delivery {
 
   #report(part: OutboundPart, head: Head, outcome: SendOutcome): void {
     const { slots } = this.#deps;
-    if (outcome.kind === 'retry') slots.failed(this.#id);
+    if (outcome.kind === 'retry' || outcome.kind === 'unknown') slots.failed(this.#id);
     else slots.answered(this.#id);
     if ('code' in outcome) {
       const { kind, code, reason } = outcome;

@@ -92,20 +92,11 @@ export function judgeUnsendable(candidate: Candidate, reason: string): Verdict |
   return gaveUp(candidate, 'NO_SENDER', reason);
 }
 
-/** An entry that can't be read would block its conversation for ever. */
-export function judgeUnreadable(entry: string): Verdict {
-  return settle({
-    kind: 'dead',
-    letter: {
-      kind: 'send',
-      outcome: 'crashed',
-      code: 'BUG',
-      reason: 'the outbox entry can not be read',
-      text: '',
-      conversation: '',
-      body: entry,
-    },
-  });
+/** What can't be read, or makes our own code fail, would block its conversation for ever. */
+export function judgeDefect({ part, entry }: Pick<Head, 'part' | 'entry'>, reason: string): Verdict {
+  if (part !== null) return dead(part, 'crashed', 'BUG', reason);
+  const unreadable = { text: '', conversation: '', body: entry };
+  return settle({ kind: 'dead', letter: { kind: 'send', outcome: 'crashed', code: 'BUG', reason, ...unreadable } });
 }
 
 function again(

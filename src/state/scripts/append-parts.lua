@@ -14,6 +14,7 @@ local woken = ''
 if redis.call('HGET', KEYS[2], 'active') ~= '1' then
   redis.call('HSET', KEYS[2], 'active', '1')
   redis.call('HINCRBY', KEYS[2], 'activation', 1)
+  redis.call('PERSIST', KEYS[2])
   redis.call('ZADD', KEYS[3], now, ARGV[1])
   woken = '1'
 end

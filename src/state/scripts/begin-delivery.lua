@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Takes the right to send the parts of one outbox; whoever had it before is fenced.
 -- KEYS: outbox, outboxState, activeOutboxes
--- ARGV: lane, activation
+-- ARGV: lane, activation, idle outboxes are remembered for (ms)
 -- Returns {'gone'} when this activation is over
 --      or {'idle'} when nothing was left; the outbox is inactive then
 --      or {'head', delivery token, Redis ms, entry, attempts, since (ms), '1' when an attempt was started and no
@@ -19,6 +19,7 @@ local entry = redis.call('LINDEX', KEYS[1], 0)
 if not entry then
   redis.call('HSET', KEYS[2], 'active', '0')
   redis.call('HDEL', KEYS[2], 'started', 'attempts', 'since', 'doubt', 'code', 'reason')
+  redis.call('PEXPIRE', KEYS[2], ARGV[3])
   redis.call('ZREM', KEYS[3], ARGV[1])
   return { 'idle' }
 end
