@@ -1,0 +1,161 @@
+/**
+ * The one way by which inbound becomes durable: events, dedupe ids and cursor in one fenced step (scripts/ingest.lua).
+ *
+ * Items are numbered per writer (one pump of one tenure). The script knows how many it has taken, so a batch that is
+ * sent again after a lost answer adds only what is missing, and one that overtook a lost batch is refused as a gap.
+ */
+import type { ConnectionId, Cursor, FencingToken, InboundEvent, InboundKind, JsonValue } from '../model.ts';
+import { type Keys, laneId } from './keys.ts';
+import type { RedisClient } from './redis.ts';
+import type { Safeguards } from './safeguards.ts';
+import { loadScript, runScript } from './scripts.ts';
+
+/** One event, or a cursor alone, in the form the script takes. */
+export interface IngestItem {
+  readonly kind: InboundKind | 'cursor';
+  readonly eventId: string | null;
+  /** Lane id; `null` unless `kind` is `message`. */
+  readonly lane: string | null;
+  /** Header as JSON, a newline, the raw payload as it came. Empty for a cursor alone. */
+  readonly entry: string;
+  /** The cursor once this item is stored, JSON text; `null`: unchanged. */
+  readonly cursor: string | null;
+}
+
+export interface IngestBatch {
+  readonly connection: ConnectionId;
+  readonly token: FencingToken;
+  /** Unique per pump: positions are counted per writer. */
+  readonly writer: string;
+  /** Position of the first item. */
+  readonly from: number;
+  /** The cursor this writer started from; `null`: none was stored. */
+  readonly startCursor: Cursor | null;
+  readonly items: readonly IngestItem[];
+  readonly dedupeWindowMs: number;
+  /** Bytes that may wait in the connection's lanes before messages are refused. */
+  readonly maxPendingBytes: number;
+  /** Redis as a whole is short of memory: refuse messages. */
+  readonly instanceFull: boolean;
+  readonly safeguards: Safeguards;
+}
+
+/** A lane that went from empty to waiting, and the number its job carries. */
+export interface Activation {
+  readonly lane: string;
+  readonly activation: number;
+}
+
+export type ItemAnswer = 'stored' | 'duplicate' | 'aside' | 'cursor';
+
+export type IngestAnswer =
+  /** The fencing token is not current: someone newer holds the connection. */
+  | { readonly kind: 'fenced' }
+  /** The batch does not follow what is stored: one before it is missing. */
+  | { readonly kind: 'gap' }
+  | {
+      /** `already`: all of it was stored before; `full`: cut at the first message that was refused. */
+      readonly kind: 'stored' | 'already' | 'full';
+      /** Position after the last item stored. */
+      readonly next: number;
+      /** For the items that this call stored, in order. */
+      readonly items: readonly ItemAnswer[];
+      readonly activations: readonly Activation[];
+    };
+
+/** Records kept aside are cut here; messages never are. */
+const MAX_ASIDE_CHARS = 64 * 1024;
+
+const script = loadScript('ingest');
+const LETTERS: Readonly<Record<string, ItemAnswer>> = { s: 'stored', d: 'duplicate', a: 'aside', c: 'cursor' };
+
+export function encodeEvent(connection: ConnectionId, event: InboundEvent, cursor: Cursor | null): IngestItem {
+  const isMessage = event.kind === 'message';
+  const { raw, ...header } = event;
+  const kept = isMessage ? event : { text: event.text.slice(0, MAX_ASIDE_CHARS), raw: raw.slice(0, MAX_ASIDE_CHARS) };
+  return {
+    kind: event.kind,
+    eventId: event.eventId,
+    lane: isMessage ? laneId(connection, event.conversation ?? '') : null,
+    entry: `${JSON.stringify({ ...header, text: kept.text })}\n${kept.raw}`,
+    cursor: cursorText(cursor),
+  };
+}
+
+export function encodeCursor(cursor: Cursor): IngestItem {
+  return { kind: 'cursor', eventId: null, lane: null, entry: '', cursor: cursorText(cursor) };
+}
+
+/** @throws SyntaxError when `entry` was not made by {@link encodeEvent} */
+export function decodeEntry(entry: string): InboundEvent {
+  const end = entry.indexOf('\n');
+  return { ...(JSON.parse(entry.slice(0, end)) as Omit<InboundEvent, 'raw'>), raw: entry.slice(end + 1) };
+}
+
+/**
+ * Stores a batch, or the part of it that fits. Safe to repeat with the same writer and position.
+ *
+ * @throws ReplyError starting with `OOM` when Redis is out of memory: nothing was stored
+ * @throws the client's error when there was no answer: it is unknown whether the batch is stored
+ */
+export async function ingest(client: RedisClient, keys: Keys, batch: IngestBatch): Promise<IngestAnswer> {
+  const at = keys.connection(batch.connection);
+  const lanes = [...new Set(batch.items.flatMap((item) => item.lane ?? []))];
+  const numbers = new Map(lanes.map((lane, index) => [lane, index + 1]));
+  const { cursor, dedupe, fence } = batch.safeguards;
+  const answer = await runScript(
+    client,
+    script,
+    [
+      ...[at.lease, at.cursor, at.counters, at.records, at.activeLanes, at.seen(0), at.seen(1), at.seen(2)],
+      ...lanes.flatMap((lane) => [at.lane(lane), at.laneState(lane)]),
+    ],
+    [
+      batch.token,
+      batch.writer,
+      batch.from,
+      cursorText(batch.startCursor) ?? '',
+      batch.dedupeWindowMs,
+      batch.maxPendingBytes,
+      batch.instanceFull ? '1' : '',
+      [cursor, dedupe, fence].map(Number).join(''),
+      lanes.length,
+      ...lanes,
+      ...batch.items.flatMap((item) => [
+        item.kind,
+        item.eventId ?? '',
+        item.lane === null ? 0 : (numbers.get(item.lane) ?? 0),
+        item.entry,
+        item.cursor ?? '',
+      ]),
+    ],
+  );
+  return readAnswer(answer as [string, number, string, ...(number | string)[]], lanes);
+}
+
+function readAnswer(
+  [kind, next, letters, ...woken]: [string, number, string, ...(number | string)[]],
+  lanes: readonly string[],
+): IngestAnswer {
+  switch (kind) {
+    case 'fenced':
+    case 'gap':
+      return { kind };
+    case 'stored':
+    case 'already':
+    case 'full': {
+      const activations: Activation[] = [];
+      for (let i = 0; i + 1 < woken.length; i += 2) {
+        const lane = lanes[Number(woken[i]) - 1];
+        if (lane !== undefined) activations.push({ lane, activation: Number(woken[i + 1]) });
+      }
+      return { kind, next, items: [...letters].map((letter) => LETTERS[letter] ?? 'aside'), activations };
+    }
+    default:
+      throw new TypeError(`ingest.lua answered "${kind}"`);
+  }
+}
+
+function cursorText(cursor: JsonValue | null): string | null {
+  return cursor === null ? null : JSON.stringify(cursor);
+}

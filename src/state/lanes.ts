@@ -1,0 +1,269 @@
+/**
+ * The inbound lanes: one ordered mailbox per conversation, and the turns taken from it.
+ *
+ * A lane sleeps or is active. Ingest wakes it (a new activation number, and a job of that name); commit puts it to sleep
+ * in the step that empties it. Between the two, a turn: its messages and id are frozen when it is first taken, and every
+ * taking has a new turn token, so that only the last taker can end it.
+ */
+import type { ConnectionId, OutboundPart } from '../model.ts';
+import { DEAD_LETTERS_KEPT, type DeadLetter, deadLetterFields, type NewDeadLetter } from './dead-letters.ts';
+import type { Keys } from './keys.ts';
+import type { RedisClient } from './redis.ts';
+import type { Safeguards } from './safeguards.ts';
+import { loadScript, runScript } from './scripts.ts';
+
+export interface LaneRef {
+  readonly connection: ConnectionId;
+  readonly lane: string;
+}
+
+/** One thing that was said, for agents that keep no session of their own. */
+export interface HistoryEntry {
+  readonly role: 'user' | 'assistant';
+  readonly name: string | null;
+  readonly text: string;
+}
+
+export type BegunTurn =
+  /** The activation has passed, or the lane is empty: nothing to do. */
+  | { readonly kind: 'over' }
+  /** The turn was postponed. */
+  | { readonly kind: 'waiting'; readonly forMs: number }
+  | Turn;
+
+export interface Turn {
+  readonly kind: 'turn';
+  readonly token: number;
+  readonly id: string;
+  /** How often it was taken and neither ended nor postponed. */
+  readonly crashes: number;
+  /** How often it was postponed after an attempt. */
+  readonly attempt: number;
+  /** Redis clock when it was taken, ms. */
+  readonly now: number;
+  /** Lane entries, oldest first; see `decodeEntry`. */
+  readonly entries: readonly string[];
+  readonly history: readonly HistoryEntry[];
+}
+
+export type NewPart = Omit<OutboundPart, 'ordinal'>;
+
+export interface TurnResult {
+  readonly parts: readonly NewPart[];
+  readonly letters: readonly NewDeadLetter[];
+  readonly history: readonly HistoryEntry[];
+}
+
+export interface TurnLimits {
+  readonly historyEntries: number;
+  /** The conversation is forgotten after this much silence, ms. */
+  readonly historyMs: number;
+  /** How long ordinals of replies to one message are remembered, ms: twice the dedupe window. */
+  readonly replyMemoryMs: number;
+}
+
+export type CommittedTurn =
+  | { readonly kind: 'stale' }
+  | {
+      readonly kind: 'done';
+      /** Messages are left: take the next turn. */
+      readonly more: boolean;
+      /** The outbox's activation, to be woken; `null` when it has nothing to send. */
+      readonly outboxActivation: number | null;
+    };
+
+/** Long enough that no job of an old activation is left when the numbers start again. */
+const IDLE_LANE_MS = 7 * 24 * 3_600_000;
+
+const begin = loadScript('begin-turn');
+const commit = loadScript('commit-turn');
+const postpone = loadScript('postpone-turn');
+const yieldScript = loadScript('yield-lane');
+const retry = loadScript('retry-letter');
+
+/**
+ * @param options.runner - unique per taking; repeating the call with the same one counts no crash
+ * @param options.turnId - the id of the turn if this call freezes a new one
+ */
+export async function beginTurn(
+  client: RedisClient,
+  keys: Keys,
+  { connection, lane }: LaneRef,
+  options: {
+    readonly activation: number;
+    readonly runner: string;
+    readonly turnId: string;
+    readonly maxMessages: number;
+    readonly historyEntries: number;
+  },
+): Promise<BegunTurn> {
+  const at = keys.connection(connection);
+  const { activation, runner, turnId, maxMessages, historyEntries } = options;
+  const answer = (await runScript(
+    client,
+    begin,
+    [at.laneState(lane), at.lane(lane), at.laneHistory(lane), at.activeLanes],
+    [activation, lane, runner, turnId, maxMessages, historyEntries],
+  )) as ['over'] | ['waiting', number] | ['turn', number, string, number, number, string, string[], string[]];
+  switch (answer[0]) {
+    case 'over':
+      return { kind: 'over' };
+    case 'waiting':
+      return { kind: 'waiting', forMs: answer[1] };
+    case 'turn': {
+      const [, token, id, crashes, attempt, now, entries, history] = answer;
+      const said = history.map((text) => JSON.parse(text) as HistoryEntry);
+      return { kind: 'turn', token, id, crashes, attempt, now: Number(now), entries, history: said };
+    }
+    default:
+      return answer satisfies never;
+  }
+}
+
+/** Ends the turn. Safe to repeat; refused (and counted) when someone took the turn after us. */
+export async function commitTurn(
+  client: RedisClient,
+  keys: Keys,
+  { connection, lane }: LaneRef,
+  turn: Pick<Turn, 'id' | 'token'>,
+  result: TurnResult,
+  limits: TurnLimits,
+  safeguards: Safeguards,
+): Promise<CommittedTurn> {
+  const at = keys.connection(connection);
+  const counters = [...new Set(result.parts.map((part) => part.reply.key))];
+  const history = limits.historyEntries > 0 ? result.history : [];
+  const answer = (await runScript(
+    client,
+    commit,
+    [
+      ...[at.laneState(lane), at.lane(lane), at.laneHistory(lane), at.cursor, at.activeLanes],
+      ...[at.outbox(lane), at.outboxState(lane), at.activeOutboxes, at.deadLetters, at.counters],
+      ...counters.map((key) => at.replies(key)),
+    ],
+    [
+      ...[turn.token, turn.id, safeguards.fence ? '1' : '0', lane],
+      ...[limits.historyEntries, limits.historyMs, limits.replyMemoryMs, DEAD_LETTERS_KEPT, IDLE_LANE_MS],
+      ...[history.length, result.parts.length, result.letters.length],
+      ...history.map((entry) => JSON.stringify(entry)),
+      ...result.parts.flatMap((part) => [counters.indexOf(part.reply.key) + 1, JSON.stringify(part)]),
+      ...result.letters.flatMap((letter) => {
+        const fields = deadLetterFields(letter);
+        return [fields.length, ...fields];
+      }),
+    ],
+  )) as ['stale'] | ['done', string, string];
+  if (answer[0] === 'stale') return { kind: 'stale' };
+  const activation = Number(answer[2]);
+  return { kind: 'done', more: answer[1] === '1', outboxActivation: activation === 0 ? null : activation };
+}
+
+/**
+ * Lets go of the turn without ending it.
+ *
+ * @param options.forMs - not to be taken again before
+ * @param options.counts - true after an attempt that failed, false when we merely stop
+ * @returns false when someone took the turn after us
+ */
+export async function postponeTurn(
+  client: RedisClient,
+  keys: Keys,
+  { connection, lane }: LaneRef,
+  token: number,
+  options: { readonly forMs: number; readonly counts: boolean; readonly reason: string },
+  safeguards: Safeguards,
+): Promise<boolean> {
+  const at = keys.connection(connection);
+  const answer = await runScript(
+    client,
+    postpone,
+    [at.laneState(lane), at.counters],
+    [token, safeguards.fence ? '1' : '0', Math.ceil(options.forMs), options.counts ? '1' : '0', options.reason],
+  );
+  return answer === 1;
+}
+
+/** @returns the lane's new activation, or `null` when it has moved on without us */
+export async function yieldLane(
+  client: RedisClient,
+  keys: Keys,
+  { connection, lane }: LaneRef,
+  activation: number,
+): Promise<number | null> {
+  const at = keys.connection(connection);
+  const answer = await runScript(client, yieldScript, [at.laneState(lane), at.activeLanes], [activation, lane]);
+  return answer === 0 ? null : Number(answer);
+}
+
+/** How many reply parts each of `replyKeys` was given so far, in order. */
+export async function repliesUsed(
+  client: RedisClient,
+  keys: Keys,
+  connection: ConnectionId,
+  replyKeys: readonly string[],
+): Promise<number[]> {
+  if (replyKeys.length === 0) return [];
+  const at = keys.connection(connection);
+  return (await client.mget(replyKeys.map((key) => at.replies(key)))).map((text) => Number(text ?? 0));
+}
+
+/** Body of a dead letter of kind `turn`: one message as it lay in its lane. */
+export interface TurnLetterBody {
+  readonly lane: string;
+  readonly entry: string;
+}
+
+/**
+ * Puts the message of a dead letter back at the end of its lane, and removes the letter, in one step.
+ *
+ * @returns the activation to wake, or `null` when the letter was gone (someone else retried it)
+ */
+export async function retryTurnLetter(
+  client: RedisClient,
+  keys: Keys,
+  connection: ConnectionId,
+  letter: DeadLetter,
+): Promise<{ readonly lane: string; readonly activation: number } | null> {
+  const { lane, entry } = letter.body as unknown as TurnLetterBody;
+  const at = keys.connection(connection);
+  const answer = await runScript(
+    client,
+    retry,
+    [at.deadLetters, at.lane(lane), at.laneState(lane), at.activeLanes, at.cursor],
+    [letter.id, lane, entry],
+  );
+  return answer === 0 ? null : { lane, activation: Number(answer) };
+}
+
+/** What a person sees of a lane that has messages waiting. */
+export interface LaneView {
+  readonly lane: string;
+  readonly waiting: number;
+  /** Redis ms; `null` while a turn runs or is due. */
+  readonly nextAttemptAt: number | null;
+  readonly attempt: number;
+  readonly lastError: string | null;
+}
+
+/** The lanes that were active longest. @param limit - at most this many */
+export async function listActiveLanes(
+  client: RedisClient,
+  keys: Keys,
+  connection: ConnectionId,
+  limit: number,
+): Promise<LaneView[]> {
+  const at = keys.connection(connection);
+  const lanes = await client.zrange(at.activeLanes, '0', String(limit - 1));
+  return Promise.all(
+    lanes.map(async (lane) => {
+      const [waiting, state] = await Promise.all([client.llen(at.lane(lane)), client.hgetall(at.laneState(lane))]);
+      return {
+        lane,
+        waiting,
+        nextAttemptAt: state.nextAttemptAt === undefined ? null : Number(state.nextAttemptAt),
+        attempt: Number(state.attempt ?? 0),
+        lastError: state.lastError ?? null,
+      };
+    }),
+  );
+}

@@ -1,0 +1,43 @@
+#!lua flags=allow-oom
+-- Takes the next turn of a lane, or the one that was frozen before. What a turn takes is decided once, here, before the
+-- agent hears of it: a turn that is repeated after a crash has the same messages and the same id.
+-- KEYS: laneState, lane, history, activeLanes
+-- ARGV: 1 activation of the job, 2 lane id, 3 runner (unique per try, so that a repeated call is no crash),
+--       4 turn id if a new one is frozen, 5 most messages a turn takes, 6 entries of history wanted
+-- Returns {'over'}: the job is of an earlier activation, or nothing is left
+--      or {'waiting', ms until the next try}
+--      or {'turn', turn token, turn id, crashes so far, tries so far, now (Redis ms), messages, history (oldest first)}
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local state = redis.call('HMGET', KEYS[1], 'active', 'activation', 'runner', 'turnId', 'count', 'nextAttemptAt')
+if state[1] ~= '1' or state[2] ~= ARGV[1] then
+  return { 'over' }
+end
+local waiting = redis.call('LLEN', KEYS[2])
+if waiting == 0 then
+  redis.call('HSET', KEYS[1], 'active', '0')
+  redis.call('ZREM', KEYS[4], ARGV[2])
+  return { 'over' }
+end
+local runner = state[3] or ''
+local left = tonumber(state[6] or '0') - now
+if runner == '' and left > 0 then
+  return { 'waiting', left }
+end
+local turnId, count = state[4], tonumber(state[5] or '0')
+if not turnId then
+  turnId, count = ARGV[4], math.min(waiting, tonumber(ARGV[5]))
+  redis.call('HSET', KEYS[1], 'turnId', turnId, 'count', count, 'crashes', 0, 'attempt', 0)
+elseif runner ~= '' and runner ~= ARGV[3] then
+  redis.call('HINCRBY', KEYS[1], 'crashes', 1)
+end
+local token = redis.call('HINCRBY', KEYS[1], 'token', 1)
+redis.call('HSET', KEYS[1], 'runner', ARGV[3])
+redis.call('HDEL', KEYS[1], 'nextAttemptAt')
+local tries = redis.call('HMGET', KEYS[1], 'crashes', 'attempt')
+local history = {}
+if tonumber(ARGV[6]) > 0 then
+  history = redis.call('LRANGE', KEYS[3], -tonumber(ARGV[6]), -1)
+end
+return { 'turn', token, turnId, tonumber(tries[1] or '0'), tonumber(tries[2] or '0'), string.format('%.0f', now),
+  redis.call('LRANGE', KEYS[2], 0, count - 1), history }

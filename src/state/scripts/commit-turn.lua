@@ -1,0 +1,88 @@
+#!lua flags=allow-oom
+-- Ends a turn: the reply goes to the outbox, its messages leave the lane (answered, or as dead letters), the lane goes on
+-- or to sleep. Checked by the turn token; repeating it with the same token changes nothing and answers the same.
+-- KEYS: 1 laneState, 2 lane, 3 history, 4 cursor, 5 activeLanes, 6 outbox, 7 outboxState, 8 activeOutboxes,
+--       9 deadLetters, 10 counters, then the reply counters that the parts name
+-- ARGV: 1 turn token, 2 turn id, 3 check the token ('1' or '0'), 4 lane id, 5 entries of history kept, 6 history kept for
+--       (ms), 7 reply counters kept for (ms), 8 dead letters kept (about), 9 idle lanes are remembered for (ms),
+--       10 number of history entries, 11 of parts, 12 of dead letters, then
+--       the history entries; per part: number of its reply counter (1-based), part (JSON without ordinal);
+--       per dead letter: number of fields and values, then these
+-- Returns {'stale'}, or {'done', '1' when messages are left, activation of the outbox ('0': it is asleep)}
+local t = redis.call('TIME')
+local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
+local state = redis.call('HMGET', KEYS[1], 'token', 'turnId', 'count', 'doneTurn', 'active')
+
+local function done()
+  local out = redis.call('HMGET', KEYS[7], 'active', 'activation')
+  return { 'done', redis.call('HGET', KEYS[1], 'active') == '1' and '1' or '0', out[1] == '1' and out[2] or '0' }
+end
+
+if ARGV[3] == '1' and state[1] ~= ARGV[1] then
+  redis.call('HINCRBY', KEYS[10], 'staleWrites', 1)
+  return { 'stale' }
+end
+if state[2] ~= ARGV[2] then
+  if state[4] == ARGV[2] then
+    return done()
+  end
+  redis.call('HINCRBY', KEYS[10], 'staleWrites', 1)
+  return { 'stale' }
+end
+
+local at = 13
+for _ = 1, tonumber(ARGV[10]) do
+  redis.call('RPUSH', KEYS[3], ARGV[at])
+  at = at + 1
+end
+if tonumber(ARGV[10]) > 0 then
+  redis.call('LTRIM', KEYS[3], -tonumber(ARGV[5]), -1)
+  redis.call('PEXPIRE', KEYS[3], ARGV[6])
+end
+
+local parts = tonumber(ARGV[11])
+for _ = 1, parts do
+  local counter = KEYS[10 + tonumber(ARGV[at])]
+  local ordinal = redis.call('INCRBY', counter, 1)
+  redis.call('PEXPIRE', counter, ARGV[7])
+  redis.call('RPUSH', KEYS[6], string.format('%.0f', ordinal) .. '\n' .. ARGV[at + 1])
+  at = at + 2
+end
+if parts > 0 then
+  redis.call('HINCRBY', KEYS[10], 'replies', parts)
+  if redis.call('HGET', KEYS[7], 'active') ~= '1' then
+    redis.call('HSET', KEYS[7], 'active', '1')
+    redis.call('HINCRBY', KEYS[7], 'activation', 1)
+    redis.call('PERSIST', KEYS[7])
+    redis.call('ZADD', KEYS[8], now, ARGV[4])
+  end
+end
+
+local letters = tonumber(ARGV[12])
+for _ = 1, letters do
+  local fields = tonumber(ARGV[at])
+  redis.call('XADD', KEYS[9], 'MAXLEN', '~', ARGV[8], '*', unpack(ARGV, at + 1, at + fields))
+  at = at + 1 + fields
+end
+if letters > 0 then
+  redis.call('HINCRBY', KEYS[10], 'deadLetters', letters)
+end
+
+local freed = 0
+for _, entry in ipairs(redis.call('LRANGE', KEYS[2], 0, tonumber(state[3]) - 1)) do
+  freed = freed + #entry
+end
+redis.call('LTRIM', KEYS[2], state[3], -1)
+local bytes = redis.call('HINCRBY', KEYS[4], 'bytes', string.format('%.0f', -freed))
+if bytes < 0 then
+  redis.call('HSET', KEYS[4], 'bytes', 0)
+end
+redis.call('HDEL', KEYS[1], 'turnId', 'count', 'crashes', 'attempt', 'nextAttemptAt', 'lastError', 'runner')
+redis.call('HSET', KEYS[1], 'doneTurn', ARGV[2])
+redis.call('HINCRBY', KEYS[10], 'turns', 1)
+if redis.call('LLEN', KEYS[2]) == 0 then
+  redis.call('HSET', KEYS[1], 'active', '0')
+  redis.call('PEXPIRE', KEYS[1], ARGV[9])
+  redis.call('ZREM', KEYS[5], ARGV[4])
+end
+return done()

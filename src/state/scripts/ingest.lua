@@ -1,0 +1,154 @@
+#!lua
+-- Stores a batch of one connection's inbound, or a prefix of it: messages into their lanes, other events aside, the ids
+-- that were seen, and the cursor, in one step. Without allow-oom on purpose: Redis refuses it whole when memory is out.
+-- KEYS: lease, cursor, counters, records, activeLanes, three sets of seen ids, then per distinct lane: lane, laneState
+-- ARGV: 1 fencing token, 2 writer, 3 position of the first item (counted per writer), 4 cursor that the writer
+--       started from ('' none, or it could not be read), 5 dedupe window (ms), 6 limit of bytes pending, 7 instance full ('1' or ''),
+--       8 safeguards: cursor, dedupe, fence (three times '1' or '0'), 9 number of distinct lanes n, then n lane ids,
+--       then per item: kind, event id ('' none), number of its lane (1-based, 0 none), entry, cursor after ('' unchanged)
+-- Returns {'fenced'}; {'gap'}: does not follow what is stored; or
+--         {'already' | 'stored' | 'full', position after what is stored now,
+--          one letter per item of this call (s stored, d duplicate, a aside, c cursor only),
+--          then per lane to wake: number of the lane, activation}
+-- 'already' and a batch of which a part was stored before name every active lane of the batch: the answer that named
+-- them first was lost.
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local function text(number)
+  return string.format('%.0f', number)
+end
+local keepCursor = string.sub(ARGV[8], 1, 1) == '1'
+local dedupe = string.sub(ARGV[8], 2, 2) == '1'
+local fence = string.sub(ARGV[8], 3, 3) == '1'
+
+if fence and redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then
+  redis.call('HINCRBY', KEYS[3], 'staleWrites', 1)
+  return { 'fenced' }
+end
+
+local from = tonumber(ARGV[3])
+local lanes = tonumber(ARGV[9])
+local base = 9 + lanes
+local count = (#ARGV - base) / 5
+local stored = redis.call('HMGET', KEYS[2], 'cursor', 'bytes', 'writer', 'items')
+local position
+if stored[3] == ARGV[2] then
+  position = tonumber(stored[4])
+elseif not fence then
+  position = from
+elseif from == 0 and (ARGV[4] == '' or stored[1] == ARGV[4] or not keepCursor) then
+  position = 0
+end
+if not position or position < from then
+  return { 'gap' }
+end
+local skip = math.min(position - from, count)
+
+-- Three windows, reused in turn: this one, the one before, and the next, in case Redis's clock was set back.
+local window = tonumber(ARGV[5])
+local number = math.floor(now / window)
+local seen, ids = {}, {}
+for i = skip + 1, count do
+  local id = ARGV[base + 5 * i - 3]
+  if id ~= '' then
+    ids[#ids + 1] = id
+  end
+end
+if dedupe and #ids > 0 then
+  for w = 6, 8 do
+    local found = redis.call('SMISMEMBER', KEYS[w], unpack(ids))
+    for i = 1, #ids do
+      if found[i] == 1 then
+        seen[ids[i]] = true
+      end
+    end
+  end
+end
+
+local bytes = tonumber(stored[2] or '0')
+local limit = tonumber(ARGV[6])
+local counted, letters, fresh, woken, answer = {}, {}, {}, {}, {}
+local cursor, status, done = nil, skip == count and 'already' or 'stored', skip
+
+local function wake(lane, rewake)
+  if woken[lane] then
+    return
+  end
+  local state = KEYS[8 + 2 * lane]
+  local now_ = redis.call('HMGET', state, 'active', 'activation')
+  local activation = now_[2]
+  if now_[1] ~= '1' then
+    if rewake then
+      return
+    end
+    activation = text(redis.call('HINCRBY', state, 'activation', 1))
+    redis.call('HSET', state, 'active', '1')
+    redis.call('PERSIST', state)
+    redis.call('ZADD', KEYS[5], text(now), ARGV[9 + lane])
+  elseif not rewake then
+    return
+  end
+  woken[lane] = true
+  answer[#answer + 1] = lane
+  answer[#answer + 1] = activation
+end
+
+local function count1(name)
+  counted[name] = (counted[name] or 0) + 1
+end
+
+for i = 1, skip do
+  local lane = tonumber(ARGV[base + 5 * i - 2])
+  if lane > 0 then
+    wake(lane, true)
+  end
+end
+
+for i = skip + 1, count do
+  local at = base + 5 * i - 4
+  local kind, id, lane, entry, after = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4]
+  if id ~= '' and seen[id] then
+    letters[#letters + 1] = 'd'
+    count1('duplicates')
+  elseif kind == 'message' then
+    if ARGV[7] == '1' or bytes >= limit then
+      status = 'full'
+      break
+    end
+    redis.call('RPUSH', KEYS[7 + 2 * lane], entry)
+    bytes = bytes + #entry
+    wake(lane, false)
+    letters[#letters + 1] = 's'
+    count1('events')
+  elseif kind == 'cursor' then
+    letters[#letters + 1] = 'c'
+  else
+    redis.call('XADD', KEYS[4], 'MAXLEN', '~', 1000, '*', 'kind', kind, 'entry', entry)
+    letters[#letters + 1] = 'a'
+    count1(kind == 'gap' and 'gaps' or kind)
+  end
+  if id ~= '' and not seen[id] then
+    seen[id] = dedupe
+    fresh[#fresh + 1] = id
+  end
+  if after ~= '' then
+    cursor = after
+  end
+  done = i
+end
+
+if done > skip then
+  redis.call('HSET', KEYS[2], 'bytes', text(bytes), 'writer', ARGV[2], 'items', text(from + done))
+  if cursor and keepCursor then
+    redis.call('HSET', KEYS[2], 'cursor', cursor)
+  end
+  if #fresh > 0 then
+    local set = KEYS[6 + number % 3]
+    redis.call('SADD', set, unpack(fresh))
+    redis.call('PEXPIREAT', set, text((number + 2) * window))
+  end
+end
+for name, n in pairs(counted) do
+  redis.call('HINCRBY', KEYS[3], name, n)
+end
+return { status, from + done, table.concat(letters), unpack(answer) }

@@ -1,0 +1,366 @@
+/**
+ * From the adapter's hands into Redis: group commit without a timer. What was pushed is sent at once when nothing is
+ * under way, else whatever has gathered by then, two batches in flight at most.
+ *
+ * Nothing leaves memory before Redis has answered for it. After an unknown outcome (timeout, connection lost) or a
+ * refusal, everything unacknowledged is sent again, oldest first, in as many batches as it takes; the script adds only
+ * what it does not have. Until that succeeds the pump is full, and the adapter stops reading.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { InboundSink } from '../adapters/adapter.ts';
+import { withDeadline } from '../async/abort.ts';
+import { explain, FencedError } from '../errors.ts';
+import type { ConnectionId, Cursor, FencingToken, InboundEvent } from '../model.ts';
+import {
+  type Activation,
+  encodeCursor,
+  encodeEvent,
+  type IngestAnswer,
+  type IngestItem,
+  ingest,
+} from '../state/ingest.ts';
+import type { Keys } from '../state/keys.ts';
+import { addLaneJobs, type LaneQueue } from '../state/lane-jobs.ts';
+import type { RedisClient } from '../state/redis.ts';
+import { ALL_SAFEGUARDS, type Safeguards } from '../state/safeguards.ts';
+
+export interface InboundPumpOptions {
+  readonly connection: ConnectionId;
+  readonly token: FencingToken;
+  /** The cursor that came with the lease; `null`: none, or it could not be read. */
+  readonly cursor: Cursor | null;
+  /** A client of profile `fenced`. */
+  readonly redis: RedisClient;
+  readonly keys: Keys;
+  readonly turns: LaneQueue;
+  readonly log: Logger;
+  /** How long event ids are remembered, ms: the adapter's `dedupeWindowMs`. */
+  readonly dedupeWindowMs: number;
+  /** Called synchronously before each send; throws FencedError when the lease may have run out. */
+  assertHeld(): void;
+  /** Called once, when nothing more can be stored under this token. */
+  onFenced(error: FencedError): void;
+  /** Redis as a whole is short of memory. @defaultValue never */
+  instanceFull?(): boolean;
+  /** @defaultValue all on */
+  readonly safeguards?: Safeguards;
+  readonly limits?: Partial<InboundLimits>;
+}
+
+export interface InboundLimits {
+  /** Events unacknowledged in memory before the pump is full. @defaultValue 1000 */
+  readonly maxEvents: number;
+  /** Their bytes. @defaultValue 8 MiB */
+  readonly maxBytes: number;
+  /** Bytes waiting in the connection's lanes in Redis before messages are refused. @defaultValue 64 MiB */
+  readonly maxPendingBytes: number;
+}
+
+const DEFAULT_LIMITS: InboundLimits = { maxEvents: 1_000, maxBytes: 8 << 20, maxPendingBytes: 64 << 20 };
+const BATCH_EVENTS = 100;
+const BATCH_BYTES = 1 << 20;
+const BATCHES_IN_FLIGHT = 2;
+/** Between tries while Redis is away or full. */
+const RETRY_MS = 100;
+
+/** Why nothing gets through at the moment. */
+export interface InboundTrouble {
+  readonly reason: string;
+  /** Wall clock, ms since the epoch. */
+  readonly since: number;
+}
+
+interface Waiter {
+  readonly position: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const LAST_JOBS_MS = 500;
+
+export function createInboundPump(options: InboundPumpOptions): InboundPump {
+  return new InboundPump(options);
+}
+
+export class InboundPump implements InboundSink {
+  readonly #options: InboundPumpOptions;
+  readonly #limits: InboundLimits;
+  readonly #writer: string;
+  /** Unacknowledged items, oldest first; the first `#sent` of them are in flight. */
+  #pending: IngestItem[] = [];
+  #pendingBytes = 0;
+  /** Position of `#pending[0]`, counted since this pump began. */
+  #position = 0;
+  #sent = 0;
+  #inFlight = 0;
+  #scheduled = false;
+  #retry: NodeJS.Timeout | undefined;
+  #trouble: InboundTrouble | null = null;
+  #stopped: Error | undefined;
+  #storedCursor: Cursor | null;
+  #full = false;
+  #onFullChange: (full: boolean) => void = () => {};
+  #waiters: Waiter[] = [];
+  readonly #wakes = new Set<Promise<void>>();
+
+  constructor(options: InboundPumpOptions) {
+    this.#options = options;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#writer = `${options.token}-${randomUUID()}`;
+    this.#storedCursor = options.cursor;
+  }
+
+  get full(): boolean {
+    return this.#full;
+  }
+
+  get storedCursor(): Cursor | null {
+    return this.#storedCursor;
+  }
+
+  /** `null` while all is well. */
+  get trouble(): InboundTrouble | null {
+    return this.#trouble;
+  }
+
+  /** Events and cursors not yet known to be stored. */
+  get pendingItems(): number {
+    return this.#pending.length;
+  }
+
+  onFullChange(listener: (full: boolean) => void): void {
+    this.#onFullChange = listener;
+  }
+
+  /** After the pump has stopped this does nothing: what is not stored stays with the platform. */
+  push(events: readonly InboundEvent[], cursor: Cursor | null): void {
+    if (this.#stopped !== undefined) return;
+    const last = events.length - 1;
+    const items = events.map((event, index) =>
+      encodeEvent(this.#options.connection, event, index === last ? cursor : null),
+    );
+    if (items.length === 0 && cursor !== null) items.push(encodeCursor(cursor));
+    for (const item of items) {
+      this.#pending.push(item);
+      this.#pendingBytes += sizeOf(item);
+    }
+    this.#updateFull();
+    this.#schedule();
+  }
+
+  async flush({ signal }: { signal: AbortSignal }): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#pending.length === 0) return;
+    if (this.#stopped !== undefined) throw this.#stopped;
+    const position = this.#position + this.#pending.length;
+    let onAbort: (() => void) | undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const waiter = { position, resolve, reject };
+        onAbort = () => {
+          this.#waiters = this.#waiters.filter((other) => other !== waiter);
+          reject(signal.reason);
+        };
+        signal.addEventListener('abort', onAbort, { once: true });
+        this.#waiters.push(waiter);
+      });
+    } finally {
+      if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Stores nothing more. Calling again is safe; `flush` rejects from here on when something was left. */
+  stop(reason: Error): void {
+    if (this.#stopped !== undefined) return;
+    this.#stopped = reason;
+    clearTimeout(this.#retry);
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(reason);
+  }
+
+  /** Waits, for half a second at most, for turn jobs that are being added; the sweep adds what is left. */
+  async jobsAdded(): Promise<void> {
+    const never = new AbortController().signal;
+    await withDeadline('turn jobs', LAST_JOBS_MS, never, () => Promise.all(this.#wakes)).catch(() => undefined);
+  }
+
+  /** Gathers what is pushed in the same turn of the event loop, such as the frames of one read. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#sendMore();
+    });
+  }
+
+  #sendMore(): void {
+    while (
+      this.#stopped === undefined &&
+      this.#trouble === null &&
+      this.#inFlight < BATCHES_IN_FLIGHT &&
+      this.#sent < this.#pending.length
+    ) {
+      this.#sendOne();
+    }
+  }
+
+  #sendOne(): void {
+    try {
+      this.#options.assertHeld();
+    } catch (error) {
+      this.#fence(error instanceof FencedError ? error : new FencedError(explain(error), { cause: error }));
+      return;
+    }
+    const items = nextBatch(this.#pending, this.#sent);
+    const from = this.#position + this.#sent;
+    this.#sent += items.length;
+    this.#inFlight += 1;
+    // Both outcomes are handled inside; nothing is left to reject.
+    void this.#store(from, items);
+  }
+
+  async #store(from: number, items: readonly IngestItem[]): Promise<void> {
+    const { connection, token, cursor, redis, keys, dedupeWindowMs, safeguards } = this.#options;
+    let outcome: { readonly answer: IngestAnswer } | { readonly error: unknown };
+    try {
+      const answer = await ingest(redis, keys, {
+        connection,
+        token,
+        writer: this.#writer,
+        from,
+        startCursor: cursor,
+        items,
+        dedupeWindowMs,
+        maxPendingBytes: this.#limits.maxPendingBytes,
+        instanceFull: this.#options.instanceFull?.() ?? false,
+        safeguards: safeguards ?? ALL_SAFEGUARDS,
+      });
+      outcome = { answer };
+    } catch (error) {
+      outcome = { error };
+    }
+    this.#inFlight -= 1;
+    if ('answer' in outcome) this.#onAnswer(from, outcome.answer);
+    else this.#setTrouble(`Redis did not store inbound: ${explain(outcome.error)}`);
+    this.#next();
+  }
+
+  #onAnswer(from: number, answer: IngestAnswer): void {
+    switch (answer.kind) {
+      case 'fenced':
+        this.#fence(new FencedError('a newer fencing token holds the connection'));
+        return;
+      case 'gap':
+        // Behind a batch that is in trouble this is what should happen. The oldest one has nothing before it that
+        // could still come: Redis has lost what it had acknowledged, and only the stored cursor helps now.
+        if (from > this.#position) this.#setTrouble('a batch before this one is not stored');
+        else this.#fence(new FencedError('Redis no longer has what it had stored; starting again from its cursor'));
+        return;
+      case 'full':
+        this.#acknowledge(answer.next);
+        this.#wake(answer.activations);
+        this.#setTrouble('too many bytes of messages wait for the agent');
+        return;
+      case 'stored':
+      case 'already':
+        this.#acknowledge(answer.next);
+        this.#wake(answer.activations);
+        this.#clearTrouble();
+        return;
+      default:
+        answer satisfies never;
+    }
+  }
+
+  #acknowledge(next: number): void {
+    const done = this.#pending.splice(0, Math.max(0, next - this.#position));
+    for (const item of done) {
+      this.#pendingBytes -= sizeOf(item);
+      if (item.cursor !== null) this.#storedCursor = JSON.parse(item.cursor) as Cursor;
+    }
+    this.#position += done.length;
+    this.#sent = Math.max(0, this.#sent - done.length);
+    const reached = this.#waiters.filter((waiter) => waiter.position <= this.#position);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.position > this.#position);
+    for (const waiter of reached) waiter.resolve();
+    this.#updateFull();
+  }
+
+  /** After each answer: go on, or, once nothing is in flight any more, plan the next try. */
+  #next(): void {
+    if (this.#stopped !== undefined) return;
+    if (this.#inFlight === 0) this.#sent = 0;
+    if (this.#trouble === null) this.#sendMore();
+    else if (this.#inFlight === 0) this.#retry = setTimeout(() => this.#tryAgain(), RETRY_MS);
+  }
+
+  /** One batch, to see; the others follow when it went through. */
+  #tryAgain(): void {
+    if (this.#stopped !== undefined) return;
+    if (this.#pending.length > 0) this.#sendOne();
+    else this.#clearTrouble();
+  }
+
+  #setTrouble(reason: string): void {
+    if (this.#trouble !== null) return;
+    this.#trouble = { reason, since: Date.now() };
+    this.#options.log.warn({ event: 'inbound.stuck', pending: this.#pending.length }, reason);
+    this.#updateFull();
+  }
+
+  #clearTrouble(): void {
+    if (this.#trouble === null) return;
+    const stuckMs = Date.now() - this.#trouble.since;
+    this.#trouble = null;
+    this.#options.log.info({ event: 'inbound.flowing', stuckMs }, 'inbound is stored again');
+    this.#updateFull();
+  }
+
+  #wake(activations: readonly Activation[]): void {
+    if (activations.length === 0) return;
+    const { connection, turns, log } = this.#options;
+    const wake = addLaneJobs(turns, 'lane', connection, activations)
+      .catch((error: unknown) => {
+        log.warn(
+          { event: 'inbound.wake-failed', err: error, lanes: activations.length },
+          'the sweep will wake these lanes',
+        );
+      })
+      .finally(() => this.#wakes.delete(wake));
+    this.#wakes.add(wake);
+  }
+
+  #fence(error: FencedError): void {
+    if (this.#stopped !== undefined) return;
+    this.stop(error);
+    this.#options.onFenced(error);
+  }
+
+  #updateFull(): void {
+    const { maxEvents, maxBytes } = this.#limits;
+    const share = Math.max(this.#pending.length / maxEvents, this.#pendingBytes / maxBytes);
+    // Half empty before reading goes on: at the edge it would stop and go with every event.
+    const full = this.#trouble !== null || share >= (this.#full ? 0.5 : 1);
+    if (full === this.#full) return;
+    this.#full = full;
+    this.#onFullChange(full);
+  }
+}
+
+function sizeOf(item: IngestItem): number {
+  return item.entry.length + (item.cursor?.length ?? 0);
+}
+
+/** What follows `start`, within the bounds of one batch; at least one item. */
+function nextBatch(pending: readonly IngestItem[], start: number): IngestItem[] {
+  const items: IngestItem[] = [];
+  let bytes = 0;
+  for (let i = start; i < pending.length && items.length < BATCH_EVENTS && bytes < BATCH_BYTES; i += 1) {
+    const item = pending[i];
+    if (item === undefined) break;
+    items.push(item);
+    bytes += sizeOf(item);
+  }
+  return items;
+}

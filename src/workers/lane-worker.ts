@@ -1,0 +1,139 @@
+/**
+ * A stock BullMQ worker for jobs that wake a lane: short, ordered by their lane, and never failed, because what they
+ * work on is kept elsewhere. The only file that knows how BullMQ cuts a running job.
+ */
+import { DelayedError, type Job, Worker } from 'bullmq';
+import type { Logger } from 'pino';
+import { explain, FencedError, ProcessStopping } from '../errors.ts';
+import { connectionId } from '../model.ts';
+import type { Keys } from '../state/keys.ts';
+import { type LaneJobData, type QueueName, UNLIMITED_STALLS } from '../state/queues.ts';
+import { bullConnection, type RedisAddress } from '../state/redis.ts';
+import type { LaneEnd, LaneStop } from './run-lane.ts';
+
+export interface LaneWorkerOptions {
+  readonly queue: Exclude<QueueName, 'connections'>;
+  readonly address: RedisAddress;
+  readonly keys: Keys;
+  readonly log: Logger;
+  /** Shown in Bull Board. */
+  readonly name: string;
+  readonly concurrency: number;
+  /** Lock of a job, ms: a crashed worker's lanes rest for at most this and {@link stalledCheckMs}. */
+  readonly lockMs: number;
+  readonly stalledCheckMs: number;
+  run(job: LaneJobData, stop: LaneStop): Promise<LaneEnd>;
+}
+
+export interface LaneWorker {
+  /** Resolves when jobs are being taken. */
+  readonly ready: Promise<void>;
+  /**
+   * Takes no further job, lets those in hand finish their turn until the deadline, then cuts them and gives them back.
+   * Resolves at the latest {@link CUT_GRACE_MS} after the deadline. Calling again is safe.
+   */
+  close(options: { readonly deadlineMs: number }): Promise<void>;
+}
+
+/** After a defect the job comes back after this, ms. */
+const AFTER_FAILURE_MS = 1_000;
+/** How long cut jobs may take to let go, ms. */
+export const CUT_GRACE_MS = 2_000;
+
+export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
+  const { log, queue } = options;
+  let closing: Promise<void> | undefined;
+  const draining = () => closing !== undefined;
+
+  // Three declared parameters: BullMQ hands the signal to no other processor.
+  const process = async (job: Job<LaneJobData>, token: string | undefined, signal: AbortSignal | undefined) => {
+    if (!isLaneJob(job.data)) {
+      log.warn(
+        { event: 'lane.phantom-job', queue, job: job.id },
+        'a job without data is removed; the sweep adds it anew',
+      );
+      return;
+    }
+    const stop = { signal: signal ?? new AbortController().signal, draining };
+    const end = await options.run(job.data, stop).catch((error: unknown): LaneEnd => {
+      const facts = { queue, connection: job.data.connectionId, lane: job.data.lane };
+      if (stop.signal.aborted) log.info({ event: 'lane.cut', ...facts, reason: explain(error) }, 'a lane job was cut');
+      else log.error({ event: 'lane.failed', ...facts, err: error }, 'a lane job failed; it is tried again');
+      return { kind: 'again', afterMs: AFTER_FAILURE_MS };
+    });
+    if (end.kind === 'again') await putBack(job, token, end.afterMs, log);
+  };
+
+  const worker = new Worker<LaneJobData>(queue, process, {
+    name: options.name,
+    prefix: options.keys.bull,
+    connection: bullConnection(options.address, `holdfast:${queue}`),
+    concurrency: options.concurrency,
+    lockDuration: options.lockMs,
+    stalledInterval: options.stalledCheckMs,
+    maxStalledCount: UNLIMITED_STALLS,
+    removeOnComplete: { count: 0 },
+    removeOnFail: { count: 0 },
+    // A frozen worker eats the queue's wake-up for this long, s.
+    drainDelay: 1,
+    runRetryDelay: 500,
+  });
+  worker.on('error', (error) => log.debug({ queue, reason: explain(error) }, 'BullMQ'));
+  worker.on('lockRenewalFailed', (jobs: string[]) => {
+    // BullMQ itself does not abort the processor.
+    for (const job of jobs) worker.cancelJob(job, abortReason(new FencedError('the job was taken over')));
+  });
+
+  return {
+    ready: worker.waitUntilReady().then(() => undefined),
+    close({ deadlineMs }) {
+      closing ??= closeWorker(worker, deadlineMs, log);
+      return closing;
+    },
+  };
+}
+
+/** @throws DelayedError always: BullMQ's word for "neither completed nor failed" */
+async function putBack(job: Job, token: string | undefined, afterMs: number, log: Logger): Promise<never> {
+  try {
+    await job.moveToDelayed(Date.now() + Math.max(1, Math.ceil(afterMs)), token);
+  } catch (error) {
+    // The lock was lost: the job is somebody else's by now.
+    log.debug({ job: job.id, reason: explain(error) }, 'the job is no longer ours');
+  }
+  throw new DelayedError();
+}
+
+async function closeWorker(worker: Worker, deadlineMs: number, log: Logger): Promise<void> {
+  const closed = worker.close();
+  if (await settledWithin(closed, deadlineMs)) return;
+  worker.cancelAllJobs(abortReason(new ProcessStopping('the worker stops')));
+  if (await settledWithin(closed, CUT_GRACE_MS)) return;
+  log.warn({ event: 'lane.close-late' }, 'jobs did not end in time; they come back when their locks run out');
+}
+
+/** BullMQ types abort reasons as text, but hands on what it gets; ours are errors with a class. */
+function abortReason(error: Error): string {
+  return error as unknown as string;
+}
+
+async function settledWithin(promise: Promise<void>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  try {
+    return await Promise.race([promise.then(() => true as const), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function isLaneJob(data: LaneJobData | undefined): data is LaneJobData {
+  try {
+    connectionId(data?.connectionId ?? '');
+  } catch {
+    return false;
+  }
+  return typeof data?.lane === 'string' && Number.isSafeInteger(data.activation);
+}

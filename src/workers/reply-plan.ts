@@ -1,0 +1,108 @@
+/**
+ * From what the agent said to what goes into the outbox. Pure: quota, reply window and the connection's policy for
+ * replies that come too late decide between reply, message of its own, and dead letter.
+ */
+import type { Sender } from '../adapters/adapter.ts';
+import type { AgentReply } from '../agents/agent.ts';
+import type { InboundEvent, ReplyHandle } from '../model.ts';
+import type { NewDeadLetter } from '../state/dead-letters.ts';
+import type { DesiredConnection } from '../state/desired.ts';
+import type { NewPart } from '../state/lanes.ts';
+
+/** A message of a turn, with the entry it came from. */
+export interface TurnMessage {
+  readonly event: InboundEvent;
+  readonly entry: string;
+}
+
+export interface ReplyPlanRequest {
+  readonly turnId: string;
+  readonly replies: readonly AgentReply[];
+  /** Reply parts given so far, by reply key. */
+  readonly used: ReadonlyMap<string, number>;
+  readonly sender: Pick<Sender, 'split'>;
+  readonly lateReply: DesiredConnection['lateReply'];
+  /** Redis ms. */
+  readonly now: number;
+}
+
+export interface ReplyPlan {
+  readonly parts: readonly NewPart[];
+  readonly letters: readonly NewDeadLetter[];
+}
+
+export function isLate(reply: ReplyHandle | null, now: number): boolean {
+  return reply !== null && reply.deadlineAt !== null && reply.deadlineAt <= now;
+}
+
+export function planReplies(request: ReplyPlanRequest): ReplyPlan {
+  const used = new Map(request.used);
+  const parts: NewPart[] = [];
+  const letters: NewDeadLetter[] = [];
+  for (const { to, text } of request.replies) {
+    const { conversation, reply } = to;
+    if (reply === null || conversation === null) {
+      letters.push(
+        sendLetter(conversation ?? '', text, 'rejected', 'NO_ADDRESS', 'the message cannot be replied to', null),
+      );
+      continue;
+    }
+    const late = isLate(reply, request.now);
+    const left = late ? 0 : roomLeft(reply, used.get(reply.key) ?? 0);
+    // A sender is never asked for no parts at all.
+    const whole = request.sender.split(text, left === 0 ? null : left);
+    const passive = left === 0 ? [] : whole.parts;
+    const overflow = left === 0 ? [...whole.parts, ...whole.overflow] : whole.overflow;
+    const part = (mode: NewPart['mode'], piece: string): NewPart => ({
+      id: `${request.turnId}/${parts.length + 1}`,
+      conversation,
+      text: piece,
+      reply,
+      mode,
+    });
+    for (const piece of passive) parts.push(part('passive', piece));
+    used.set(reply.key, (used.get(reply.key) ?? 0) + passive.length);
+    if (overflow.length === 0) continue;
+    if (request.lateReply === 'active') {
+      for (const piece of overflow) parts.push(part('active', piece));
+      continue;
+    }
+    const [code, reason] = late
+      ? ['REPLY_WINDOW', 'the answer came after the reply window had closed']
+      : ['REPLY_QUOTA', `the platform takes ${reply.quota} replies to one message`];
+    for (const piece of overflow)
+      letters.push(sendLetter(conversation, piece, 'too-late', code, reason, part('active', piece)));
+  }
+  return { parts, letters };
+}
+
+function roomLeft({ quota }: ReplyHandle, used: number): number | null {
+  return quota === null ? null : Math.max(0, quota - used);
+}
+
+/** @param part - as a message of its own it can still be sent, when a person says so */
+function sendLetter(
+  conversation: string,
+  text: string,
+  outcome: NewDeadLetter['outcome'],
+  code: string,
+  reason: string,
+  part: NewPart | null,
+): NewDeadLetter {
+  // The form of an outbox entry, before any ordinal was given.
+  const body = part === null ? null : `0\n${JSON.stringify(part)}`;
+  return { kind: 'send', outcome, code, reason, text, conversation, body };
+}
+
+/** One message that will not be answered. */
+export function turnLetter(
+  lane: string,
+  message: TurnMessage,
+  outcome: NewDeadLetter['outcome'],
+  code: string,
+  reason: string,
+): NewDeadLetter {
+  const { event, entry } = message;
+  const conversation = event.conversation ?? '';
+  return { kind: 'turn', outcome, code, reason, text: event.text, conversation, body: { lane, entry } };
+}

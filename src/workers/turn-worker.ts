@@ -1,0 +1,93 @@
+/** Serves the queue `turns`: each job is one activation of one conversation's lane, handed to the agent turn by turn. */
+import type { Logger } from 'pino';
+import type { Adapter, Secrets } from '../adapters/adapter.ts';
+import type { Agent } from '../agents/agent.ts';
+import type { BackoffPolicy } from '../async/backoff.ts';
+import { type Clock, systemClock } from '../async/clock.ts';
+import { explain } from '../errors.ts';
+import type { ConnectionId } from '../model.ts';
+import type { DesiredConnection } from '../state/desired.ts';
+import type { Keys } from '../state/keys.ts';
+import type { LaneQueue } from '../state/lane-jobs.ts';
+import { openRedis, type RedisAddress } from '../state/redis.ts';
+import { ALL_SAFEGUARDS, type Safeguards } from '../state/safeguards.ts';
+import { createLaneWorker, type LaneWorker } from './lane-worker.ts';
+import { type LaneDeps, type LaneSender, runLane } from './run-lane.ts';
+import { createSenders } from './senders.ts';
+
+export interface TurnWorkerOptions {
+  readonly address: RedisAddress;
+  readonly keys: Keys;
+  readonly agent: Agent;
+  /** By platform; used for splitting answers. */
+  readonly adapters: ReadonlyMap<string, Adapter>;
+  /** `null` when this process has no secrets for the connection. */
+  secretsOf(id: ConnectionId): Secrets | null;
+  /** The queues `turns` and `deliveries`, to wake lanes and outboxes. */
+  readonly turns: LaneQueue;
+  readonly deliveries: LaneQueue;
+  readonly log: Logger;
+  /** Shown in Bull Board. @defaultValue `agent` */
+  readonly name?: string;
+  /** @defaultValue the system's clock */
+  readonly clock?: Clock;
+  /** Conversations answered at once. @defaultValue 100 */
+  readonly concurrency?: number;
+  /** Lock of a job, ms: a crashed worker's lanes rest for at most this and {@link stalledCheckMs}. @defaultValue 10_000 */
+  readonly lockMs?: number;
+  /** @defaultValue 1_000 */
+  readonly stalledCheckMs?: number;
+  /** Between tries of one turn. @defaultValue 1 s doubling to 60 s, full jitter */
+  readonly backoff?: BackoffPolicy;
+  /** @defaultValue all on */
+  readonly safeguards?: Safeguards;
+}
+
+/** @see async/backoff.ts */
+export const TURN_BACKOFF: BackoffPolicy = { baseMs: 1_000, capMs: 60_000, factor: 2 };
+
+export function createTurnWorker(options: TurnWorkerOptions): LaneWorker {
+  const { address, keys, agent, turns, deliveries, log, adapters } = options;
+  const client = openRedis(address, 'fenced', 'holdfast:agent', (error) => {
+    log.debug({ reason: explain(error) }, 'turn worker: Redis');
+  });
+  const senders = createSenders({ adapters, secretsOf: options.secretsOf, clock: options.clock ?? systemClock, log });
+  const deps: LaneDeps = {
+    client,
+    keys,
+    agent,
+    turns,
+    deliveries,
+    senderFor: (connection) => laneSender(connection, adapters, senders),
+    log,
+    safeguards: options.safeguards ?? ALL_SAFEGUARDS,
+    backoff: options.backoff ?? TURN_BACKOFF,
+  };
+  const worker = createLaneWorker({
+    queue: 'turns',
+    address,
+    keys,
+    log,
+    name: options.name ?? 'agent',
+    concurrency: options.concurrency ?? 100,
+    lockMs: options.lockMs ?? 10_000,
+    stalledCheckMs: options.stalledCheckMs ?? 1_000,
+    run: (job, stop) => runLane(deps, job, stop),
+  });
+  return {
+    ready: worker.ready,
+    close: (how) => worker.close(how).finally(() => client.disconnect()),
+  };
+}
+
+function laneSender(
+  connection: DesiredConnection,
+  adapters: ReadonlyMap<string, Adapter>,
+  senders: ReturnType<typeof createSenders>,
+): LaneSender {
+  const answer = senders(connection);
+  const adapter = adapters.get(connection.platform);
+  if (answer.kind === 'none') return answer;
+  if (adapter === undefined) return { kind: 'none', reason: `no adapter for platform "${connection.platform}"` };
+  return { kind: 'ready', sender: answer.sender, dedupeWindowMs: adapter.capabilities.dedupeWindowMs };
+}
