@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { count, durationMs, httpUrl, keysOf, oneOf, text, yesOrNo } from './fields.ts';
 
 /** @see tencent-connect/bot-docs, dev-prepare/interface-framework/event-emit.md */
-export const QQ_INTENTS = {
+const QQ_INTENTS = {
   GUILDS: 1 << 0,
   GUILD_MEMBERS: 1 << 1,
   GUILD_MESSAGES: 1 << 9,
@@ -47,7 +47,7 @@ const freshIdentify = z
     'Planned new session for old ones, in a quiet moment; what arrives in between is lost and recorded as a gap. false: never.',
   );
 
-export const CONNECTION_ID_PATTERN = /^[a-z][a-z0-9-]{0,62}$/;
+const CONNECTION_ID_PATTERN = /^[a-z][a-z0-9-]{0,62}$/;
 
 export const qqSchema = keysOf(
   {
