@@ -1,0 +1,173 @@
+/**
+ * The connection as it outlives its sockets: pass the gate → token and URL → hold one socket → judge its end → again.
+ * "Should run" is no variable here: only the core's signals end this loop, and a fatal verdict.
+ *
+ * @see NousResearch/hermes-agent #15490: one flag meant both "transport is up" and "should run"
+ */
+
+import { childController } from '../../async/abort.ts';
+import { explain, FatalError, TransientError } from '../../errors.ts';
+import type { AttemptCause, BudgetLimit, HoldContext } from '../adapter.ts';
+import { DEFAULT_IDENTIFY_LIMITS, type Gateway, type QqApi } from './api.ts';
+import { TOKEN_DEADLINE_MS, type TokenProvider } from './auth.ts';
+import { holdSocket, type SocketReport } from './connection.ts';
+import { Inbox } from './inbox.ts';
+import type { QqOptions } from './options.ts';
+import type { Opening } from './state.ts';
+import { judge, MAX_REFUSED_TOKENS, NO_SETBACKS, type Setbacks } from './verdict.ts';
+
+export interface HoldDeps {
+  readonly options: QqOptions;
+  readonly tokens: TokenProvider;
+  readonly api: QqApi;
+}
+
+/** A cached gateway URL is doubted after each so many failed dials. */
+const REDISCOVER_AFTER_DIALS = 3;
+/** How long the identify limits of a discovery are believed, ms; asking is itself limited. */
+const DISCOVERY_FRESH_MS = 600_000;
+
+/** Implements `Adapter.hold`. */
+export async function hold(context: HoldContext, deps: HoldDeps): Promise<void> {
+  const { drain, signal, sink } = context;
+  using stop = childController(signal);
+  const onDrain = () => stop.abort(drain.reason);
+  if (drain.aborted) onDrain();
+  else drain.addEventListener('abort', onDrain, { once: true });
+  try {
+    await new HeldConnection(context, deps, stop.signal).run();
+  } catch (error) {
+    // A wait that the drain cut short; everything else is what it is.
+    if (!drain.aborted || error !== drain.reason) throw error;
+  } finally {
+    drain.removeEventListener('abort', onDrain);
+  }
+  signal.throwIfAborted();
+  // The socket was cut without a close frame, so the platform keeps the session for whoever resumes from the cursor.
+  await sink.flush({ signal });
+}
+
+class HeldConnection {
+  readonly #context: HoldContext;
+  readonly #deps: HoldDeps;
+  /** Aborts on drain, too: for every wait outside a socket. */
+  readonly #stop: AbortSignal;
+  readonly #inbox: Inbox;
+  #setbacks: Setbacks = NO_SETBACKS;
+  #discovered: { readonly url: string; readonly limits: readonly BudgetLimit[]; readonly at: number } | null = null;
+
+  constructor(context: HoldContext, deps: HoldDeps, stop: AbortSignal) {
+    const { sink, cursor, clock, log } = context;
+    this.#context = context;
+    this.#deps = deps;
+    this.#stop = stop;
+    const { appId, intents } = deps.options;
+    this.#inbox = new Inbox({ sink, cursor, clock, log, scope: { appId, intents } });
+  }
+
+  /** @returns when drained */
+  async run(): Promise<void> {
+    let cause: AttemptCause | null = null;
+    while (!this.#stop.aborted) {
+      await this.#context.gate.pass(cause, { signal: this.#stop });
+      cause = await this.#attempt();
+      if (cause !== null) this.#context.health.lost(cause.reason);
+    }
+  }
+
+  /** @returns why another attempt is needed; `null` when drained */
+  async #attempt(): Promise<AttemptCause | null> {
+    if (this.#context.sink.full) return { reason: 'storage is full or away: not connecting until it drains' };
+    const opening = this.#inbox.opening();
+    let accessToken: string;
+    let url: string;
+    try {
+      this.#sayDiscovering();
+      accessToken = await this.#deps.tokens.get({ signal: this.#stop });
+      url = await this.#gatewayUrl(opening);
+    } catch (error) {
+      if (error instanceof TransientError) return this.#afterTransient(error);
+      throw error;
+    }
+    const identifyLimits = this.#discovered?.limits ?? DEFAULT_IDENTIFY_LIMITS;
+    const { options } = this.#deps;
+    const plan = { url, accessToken, opening, identifyLimits };
+    const report = await holdSocket({ context: this.#context, options, inbox: this.#inbox }, plan);
+    return this.#afterSocket(report, opening, accessToken);
+  }
+
+  #afterTransient(error: TransientError): AttemptCause {
+    if (error.code === 'CREDENTIAL_REFUSED') {
+      const refusedTokens = this.#setbacks.refusedTokens + 1;
+      this.#setbacks = { ...this.#setbacks, refusedTokens };
+      if (refusedTokens >= MAX_REFUSED_TOKENS)
+        throw new FatalError('CREDENTIAL_REFUSED', error.message, { cause: error });
+    }
+    return { reason: explain(error), minDelayMs: error.retryAfterMs ?? 0 };
+  }
+
+  #afterSocket(report: SocketReport, opening: Opening, accessToken: string): AttemptCause | null {
+    const { ending, livedMs, greeted, events } = report;
+    if (ending.cause === 'drained') return null;
+    const proven = livedMs !== null || events > 0;
+    const verdict = judge({
+      ending,
+      setbacks: {
+        ...this.#setbacks,
+        ...(greeted ? { failedDials: 0 } : {}),
+        ...(proven ? { refusedIdentifies: 0, refusedTokens: 0 } : {}),
+      },
+      now: this.#context.clock.monotonic(),
+      livedMs,
+      hollow: opening === 'resume' && events === 0,
+    });
+    if (verdict.kind === 'give-up') throw new FatalError(verdict.code, verdict.message);
+    this.#setbacks = verdict.setbacks;
+    if (verdict.dropSession !== null) this.#inbox.drop(verdict.dropSession);
+    if (verdict.freshToken) this.#deps.tokens.invalidate(accessToken);
+    return { reason: verdict.reason, minDelayMs: verdict.minDelayMs };
+  }
+
+  /** From the cache while that works: discovery is a second thing that can fail, and allows two calls a minute or so. */
+  async #gatewayUrl(opening: Opening): Promise<string> {
+    const cached = this.#discovered?.url ?? this.#inbox.gatewayUrl;
+    if (cached !== null && !this.#wantsDiscovery(opening)) return cached;
+    const found = await this.#discover().catch((error: unknown) => {
+      if (!(error instanceof TransientError) || cached === null) throw error;
+      // An old URL is better than none.
+      const reason = explain(error);
+      this.#context.log.warn({ event: 'discovery-failed', reason }, 'gateway discovery failed: dialing the known URL');
+      return { url: cached, exhaustedForMs: null };
+    });
+    if (opening === 'identify' && found.exhaustedForMs !== null) {
+      throw new TransientError(
+        'RATE_LIMITED',
+        'the platform allows no more sessions for now (identify limit of 24 h)',
+        {
+          retryAfterMs: found.exhaustedForMs,
+        },
+      );
+    }
+    return found.url;
+  }
+
+  async #discover(): Promise<Gateway> {
+    const { clock, dialTimeoutMs } = this.#context;
+    const found = await this.#deps.api.gateway({ signal: this.#stop, deadlineMs: dialTimeoutMs });
+    this.#discovered = { url: found.url, limits: found.identifyLimits, at: clock.monotonic() };
+    return found;
+  }
+
+  #wantsDiscovery(opening: Opening): boolean {
+    const { failedDials } = this.#setbacks;
+    if (failedDials > 0) return failedDials % REDISCOVER_AFTER_DIALS === 0;
+    const limitsKnown =
+      this.#discovered !== null && this.#context.clock.monotonic() - this.#discovered.at < DISCOVERY_FRESH_MS;
+    return opening === 'identify' && !limitsKnown;
+  }
+
+  #sayDiscovering(): void {
+    const { health, clock, dialTimeoutMs } = this.#context;
+    health.connecting('discovering', clock.now() + TOKEN_DEADLINE_MS + dialTimeoutMs);
+  }
+}

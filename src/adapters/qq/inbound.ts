@@ -1,0 +1,219 @@
+/**
+ * Platform → model. Only what is used is required of an event, because shapes grow; whatever cannot be understood is kept
+ * with its text instead of being dropped.
+ *
+ * @see wiki bot.q.qq.com, autogen/event, and tencent-connect/bot-docs, server-inter/message/send-receive/event.md, both
+ * read 2026-11-22
+ */
+import { z } from 'zod';
+import type { Attachment, InboundEvent, InboundKind, ReplyHandle } from '../../model.ts';
+import type { Received } from './state.ts';
+
+/** Where a reply goes; the `address` of a {@link ReplyHandle}. */
+export type Address =
+  | { readonly scene: 'c2c'; readonly openid: string }
+  | { readonly scene: 'group'; readonly groupOpenid: string }
+  | { readonly scene: 'channel'; readonly channelId: string }
+  /** A guild's direct messages; the id is the virtual guild of the event. */
+  | { readonly scene: 'dm'; readonly guildId: string };
+
+/**
+ * How long (ms) and how often a message can be answered. The documents contradict each other on C2C (60 or 5 minutes);
+ * 60 stands more often. C2C takes 4 replies since 2026-01-10. Guilds name no count.
+ *
+ * @see wiki bot.q.qq.com, server-inter/message/overview and changelog
+ */
+export const REPLY_WINDOWS: Readonly<
+  Record<Address['scene'], { readonly windowMs: number; readonly quota: number | null }>
+> = {
+  c2c: { windowMs: 3_600_000, quota: 4 },
+  group: { windowMs: 300_000, quota: 5 },
+  channel: { windowMs: 300_000, quota: null },
+  dm: { windowMs: 300_000, quota: null },
+};
+
+/** Text of a frame kept aside because it made no sense, UTF-16 units. */
+export const RAW_CUT = 64 * 1024;
+/** A platform time further away from our clock than this is a mistake, ms: no session replays that far back. */
+const BELIEVABLE_MS = 7 * 86_400_000;
+
+const attachment = z.looseObject({
+  content_type: z.string().optional().catch(undefined),
+  filename: z.string().optional().catch(undefined),
+  url: z.string().optional().catch(undefined),
+});
+const common = {
+  id: z.string().min(1),
+  content: z.string().nullish().catch(''),
+  timestamp: z.unknown(),
+  attachments: z.array(attachment).nullish().catch([]),
+};
+const author = z.looseObject({
+  id: z.string().optional(),
+  username: z.string().optional().catch(undefined),
+  bot: z.boolean().optional().catch(undefined),
+});
+const c2cMessage = z.looseObject({ ...common, author: author.extend({ user_openid: z.string().min(1) }) });
+const groupMessage = z.looseObject({
+  ...common,
+  group_openid: z.string().min(1),
+  author: author.extend({ member_openid: z.string().min(1) }),
+});
+const guildMessage = z.looseObject({
+  ...common,
+  channel_id: z.string().min(1),
+  author: author.extend({ id: z.string().min(1) }),
+});
+const directMessage = guildMessage.extend({ guild_id: z.string().min(1) });
+
+/** The parts of a message that all scenes share, once read. */
+interface Message {
+  readonly d: {
+    readonly id: string;
+    readonly content?: string | null | undefined;
+    readonly timestamp?: unknown;
+    readonly attachments?: readonly z.infer<typeof attachment>[] | null | undefined;
+    readonly author: z.infer<typeof author>;
+  };
+  readonly senderId: string;
+  readonly conversation: string;
+  readonly address: Address;
+}
+
+const readers: Readonly<Record<string, (d: unknown) => Message>> = {
+  C2C_MESSAGE_CREATE: (payload) => {
+    const d = c2cMessage.parse(payload);
+    const openid = d.author.user_openid;
+    return { d, senderId: openid, conversation: `c2c:${openid}`, address: { scene: 'c2c', openid } };
+  },
+  GROUP_AT_MESSAGE_CREATE: readGroup,
+  // All messages of a group whose owner switched on full reception; an AT message may come as both events.
+  GROUP_MESSAGE_CREATE: readGroup,
+  AT_MESSAGE_CREATE: readChannel,
+  MESSAGE_CREATE: readChannel,
+  DIRECT_MESSAGE_CREATE: (payload) => {
+    const d = directMessage.parse(payload);
+    const guildId = d.guild_id;
+    return { d, senderId: d.author.id, conversation: `dm:${guildId}`, address: { scene: 'dm', guildId } };
+  },
+};
+
+function readGroup(payload: unknown): Message {
+  const d = groupMessage.parse(payload);
+  const groupOpenid = d.group_openid;
+  const address = { scene: 'group', groupOpenid } as const;
+  return { d, senderId: d.author.member_openid, conversation: `group:${groupOpenid}`, address };
+}
+
+function readChannel(payload: unknown): Message {
+  const d = guildMessage.parse(payload);
+  const channelId = d.channel_id;
+  return { d, senderId: d.author.id, conversation: `channel:${channelId}`, address: { scene: 'channel', channelId } };
+}
+
+/** Events that are no messages. @see bot-docs, dev-prepare/interface-framework/event-emit.md */
+const SYSTEM_EVENTS =
+  /^(READY|RESUMED|(GUILD|CHANNEL)_(CREATE|UPDATE|DELETE)|GUILD_MEMBER_(ADD|UPDATE|REMOVE)|(PUBLIC_|DIRECT_)?MESSAGE_DELETE|MESSAGE_REACTION_(ADD|REMOVE)|OPEN_FORUM_\w+|FORUM_\w+|AUDIO_\w+|ENTER_AIO|GROUP_MEMBER_(ADD|REMOVE)|GROUP_JOIN_REQUEST|FRIEND_(ADD|DEL)|C2C_MSG_(REJECT|RECEIVE)|GROUP_(ADD|DEL)_ROBOT|GROUP_MSG_(REJECT|RECEIVE)|SUBSCRIBE_MESSAGE_STATUS|INTERACTION_CREATE|MESSAGE_AUDIT_(PASS|REJECT))$/;
+
+/**
+ * @param selfId - our own user id as READY named it, `null` while unknown
+ */
+export function toInboundEvent({ dispatch, raw, receivedAt }: Received, selfId: string | null): InboundEvent {
+  const reader = readers[dispatch.t];
+  if (reader === undefined) {
+    const kind = SYSTEM_EVENTS.test(dispatch.t) ? 'system' : 'unknown';
+    const { timestamp } = (typeof dispatch.d === 'object' && dispatch.d !== null ? dispatch.d : {}) as {
+      timestamp?: unknown;
+    };
+    return aside(kind, dispatch.t, raw, receivedAt, dispatch.id, readTime(timestamp, receivedAt));
+  }
+  try {
+    return toMessage(reader(dispatch.d), dispatch.t, raw, receivedAt, selfId);
+  } catch (error) {
+    if (!(error instanceof z.ZodError)) throw error;
+    const where = error.issues.map((issue) => issue.path.join('.') || 'd').join(', ');
+    return aside('malformed', `${dispatch.t} with unusable fields: ${where}`, raw, receivedAt, null);
+  }
+}
+
+/** A record without a conversation, such as a frame that made no sense. */
+export function aside(
+  kind: Exclude<InboundKind, 'message'>,
+  text: string,
+  raw: string,
+  receivedAt: number,
+  eventId: string | null = null,
+  platformAt: number | null = null,
+): InboundEvent {
+  return {
+    kind,
+    eventId,
+    conversation: null,
+    sender: null,
+    text,
+    attachments: [],
+    platformAt,
+    receivedAt,
+    reply: null,
+    raw: kind === 'malformed' ? raw.slice(0, RAW_CUT) : raw,
+  };
+}
+
+function toMessage(message: Message, t: string, raw: string, receivedAt: number, selfId: string | null): InboundEvent {
+  const { d, senderId, conversation, address } = message;
+  const platformAt = readTime(d.timestamp, receivedAt);
+  if (d.author.bot === true || (selfId !== null && d.author.id === selfId)) {
+    return aside('system', `${t} of a bot`, raw, receivedAt, d.id, platformAt);
+  }
+  return {
+    kind: 'message',
+    // Not the envelope's id: one message may come as two events, and then has two of those.
+    eventId: d.id,
+    conversation,
+    sender: { id: senderId, name: d.author.username || null },
+    text: withoutMention(d.content ?? '', t, selfId).trim(),
+    attachments: (d.attachments ?? []).flatMap(toAttachment),
+    platformAt,
+    receivedAt,
+    reply: replyHandle(d.id, address, platformAt ?? receivedAt),
+    raw,
+  };
+}
+
+function replyHandle(messageId: string, address: Address, at: number): ReplyHandle {
+  const { windowMs, quota } = REPLY_WINDOWS[address.scene];
+  return { key: messageId, deadlineAt: at + windowMs, quota, address: { ...address } };
+}
+
+/** Guild messages begin with the bot's own mention; in groups the platform has cut it off already. */
+function withoutMention(content: string, t: string, selfId: string | null): string {
+  const mention = /^\s*<@!?(\d+)>/.exec(content);
+  if (mention === null) return content;
+  const ours = selfId === null ? t === 'AT_MESSAGE_CREATE' : mention[1] === selfId;
+  return ours ? content.slice(mention[0].length) : content;
+}
+
+function toAttachment({ content_type, filename, url }: z.infer<typeof attachment>): Attachment[] {
+  if (url === undefined || url === '') return [];
+  // The scheme is missing at times (nonebot/adapter-qq adds it, too).
+  const whole = /^https?:\/\//i.test(url) ? url : `https://${url.replace(/^\/\//, '')}`;
+  return [{ contentType: content_type ?? 'application/octet-stream', url: whole, name: filename ?? null }];
+}
+
+/**
+ * Messages carry RFC 3339, management events Unix seconds as number or text; now and then Go's own format comes
+ * (satorijs/satori guards against it).
+ *
+ * @returns ms since the epoch, or `null` for what cannot be read or believed
+ */
+export function readTime(value: unknown, receivedAt: number): number | null {
+  const at =
+    typeof value === 'string' ? readTimeText(value.trim()) : typeof value === 'number' ? value * 1000 : Number.NaN;
+  return Number.isFinite(at) && Math.abs(at - receivedAt) <= BELIEVABLE_MS ? at : null;
+}
+
+function readTimeText(text: string): number {
+  if (/^\d{9,11}$/.test(text)) return Number(text) * 1000;
+  // Date.parse alone would guess at other forms.
+  return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(text) ? Date.parse(text) : Number.NaN;
+}

@@ -1,0 +1,223 @@
+/**
+ * HTTP calls with one deadline over everything (DNS, TCP, TLS, headers, the last byte of the body): a server that drips
+ * a byte a second is as gone as one that is silent. A failure says whether the request can have reached the server,
+ * because only that decides whether a send may be repeated.
+ */
+import { Agent, type Dispatcher } from 'undici';
+import { TransientError } from '../errors.ts';
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'PATCH';
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as JSON. */
+  readonly json?: unknown;
+  /** Bound of the whole call, ms. */
+  readonly deadlineMs: number;
+  /** Names the call in errors. URLs may hold secrets, so they never appear there. */
+  readonly what: string;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  /** Names in lower case; repeated headers joined by a comma. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly text: string;
+  /** The parsed body, or `undefined` where it is no JSON (empty, HTML of a proxy). */
+  readonly json: unknown;
+  /** `Retry-After`, ms from now; `null` when absent or unreadable. */
+  readonly retryAfterMs: number | null;
+}
+
+/** No usable answer came. */
+export class HttpFailure extends TransientError {
+  /** False: the request provably never left this host. True: the server may have acted on it. */
+  readonly maybeSent: boolean;
+
+  constructor(code: 'TRANSPORT' | 'DEADLINE' | 'HTTP_BODY', message: string, maybeSent: boolean, cause?: unknown) {
+    super(code, message, { cause });
+    this.maybeSent = maybeSent;
+  }
+}
+
+export interface HttpClientOptions {
+  /** Bound of DNS, TCP and TLS together, ms. @defaultValue 5000 */
+  readonly connectTimeoutMs?: number;
+  /** Longest body that is read, bytes. @defaultValue 4 MiB */
+  readonly maxBodyBytes?: number;
+  /** Sockets kept per origin. @defaultValue 64 */
+  readonly connections?: number;
+}
+
+export interface HttpClient {
+  /**
+   * Any status is an answer; the caller knows what it means.
+   *
+   * @throws HttpFailure when the connection failed, the deadline passed, or the body was cut or too long
+   * @throws the signal's own reason when it aborts
+   */
+  request(request: HttpRequest, options: { signal: AbortSignal }): Promise<HttpAnswer>;
+  /** Cuts every connection. The client stays usable and dials anew. */
+  destroy(): Promise<void>;
+}
+
+export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
+  const { connectTimeoutMs = 5000, maxBodyBytes = 4 * 1024 * 1024, connections = 64 } = options;
+  const newPool = () =>
+    // The two timeouts are off because the deadline of the call covers them.
+    new Agent({ connect: { timeout: connectTimeoutMs }, headersTimeout: 0, bodyTimeout: 0, connections });
+  let pool = newPool();
+
+  /** After a failure, calls that follow dial anew; those in flight finish on the old pool, each at its own deadline. */
+  const retire = (failed: Agent) => {
+    if (pool !== failed) return;
+    pool = newPool();
+    failed.close().catch(() => failed.destroy());
+  };
+
+  return {
+    async request(request, { signal }) {
+      signal.throwIfAborted();
+      const used = pool;
+      try {
+        return await exchange(used, request, maxBodyBytes, signal);
+      } catch (error) {
+        if (error instanceof HttpFailure) retire(used);
+        throw error;
+      }
+    },
+    async destroy() {
+      const old = pool;
+      pool = newPool();
+      await old.destroy();
+    },
+  };
+}
+
+function exchange(pool: Agent, request: HttpRequest, maxBodyBytes: number, signal: AbortSignal): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    const url = new URL(request.url);
+    let controller: Dispatcher.DispatchController | undefined;
+    let over: { readonly reason: Error } | undefined;
+    let status = 0;
+    let headers: Readonly<Record<string, string>> = {};
+    let size = 0;
+    const chunks: Buffer[] = [];
+
+    const finish = (settle: () => void, reason: Error) => {
+      if (over !== undefined) return;
+      over = { reason };
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+      settle();
+    };
+    const fail = (code: HttpFailure['code'], why: string, cause?: unknown) => {
+      const maybeSent = controller !== undefined;
+      const failure = new HttpFailure(code as 'TRANSPORT', `${request.what}: ${why}`, maybeSent, cause);
+      finish(() => reject(failure), failure);
+      controller?.abort(failure);
+    };
+    const onAbort = () => {
+      finish(() => reject(signal.reason), new Error('aborted'));
+      controller?.abort(new Error('aborted'));
+    };
+    const timer = setTimeout(() => fail('DEADLINE', `no answer within ${request.deadlineMs} ms`), request.deadlineMs);
+    signal.addEventListener('abort', onAbort, { once: true });
+
+    const body = request.json === undefined ? null : JSON.stringify(request.json);
+    const handler: Dispatcher.DispatchHandler = {
+      // Called when a socket stands and the head of the request is about to be written, not earlier.
+      onRequestStart(started) {
+        if (over === undefined) controller = started;
+        else started.abort(over.reason);
+      },
+      onResponseStart(_controller, statusCode, received) {
+        status = statusCode;
+        headers = flatten(received);
+      },
+      onResponseData(_controller, chunk) {
+        size += chunk.length;
+        if (size > maxBodyBytes) fail('HTTP_BODY', `the answer is longer than ${maxBodyBytes} bytes`);
+        else chunks.push(chunk);
+      },
+      onResponseEnd() {
+        const answer = readAnswer(status, headers, Buffer.concat(chunks).toString('utf8'));
+        finish(() => resolve(answer), new Error('answered'));
+      },
+      onResponseError(_controller, error) {
+        if (status === 0) fail('TRANSPORT', inWords(error, url), error);
+        else fail('HTTP_BODY', `the answer (HTTP ${status}) was cut short (${inWords(error, url)})`, error);
+      },
+    };
+    pool.dispatch(
+      {
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
+        method: request.method,
+        headers: { ...(body === null ? {} : { 'content-type': 'application/json' }), ...request.headers },
+        body,
+      },
+      handler,
+    );
+  });
+}
+
+function flatten(received: Record<string, string | string[] | undefined>): Record<string, string> {
+  const flat: Record<string, string> = {};
+  for (const [name, value] of Object.entries(received)) {
+    if (value !== undefined) flat[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value;
+  }
+  return flat;
+}
+
+function readAnswer(status: number, headers: Readonly<Record<string, string>>, text: string): HttpAnswer {
+  return { status, headers, text, json: parseJson(text), retryAfterMs: readRetryAfter(headers['retry-after']) };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Seconds or an HTTP date (RFC 9110 §10.2.3). @returns ms from now, at least 0; `null` when unreadable */
+export function readRetryAfter(value: string | undefined, now = Date.now()): number | null {
+  if (value === undefined) return null;
+  const text = value.trim();
+  if (/^\d{1,9}(\.\d+)?$/.test(text)) return Math.ceil(Number(text) * 1000);
+  const at = Date.parse(text);
+  return Number.isNaN(at) ? null : Math.max(0, at - now);
+}
+
+/** A network error in words a search finds: the system's code, and where it went. */
+export function inWords(error: unknown, url: URL): string {
+  const place = url.host;
+  const code = codeOf(error);
+  switch (code) {
+    case 'ECONNREFUSED':
+      return `connection refused (ECONNREFUSED ${place})`;
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `DNS lookup failed (${code} ${place})`;
+    case 'ECONNRESET':
+    case 'UND_ERR_SOCKET':
+      return `connection reset (${code} ${place})`;
+    case 'UND_ERR_CONNECT_TIMEOUT':
+    case 'ETIMEDOUT':
+      return `connect timed out (${code} ${place})`;
+    case undefined:
+      return `${error instanceof Error ? error.message : String(error)} (${place})`;
+    default:
+      return `${code} ${place}`;
+  }
+}
+
+/** The system's code; of several tries (IPv6 and IPv4 of one name) the first one's. */
+function codeOf(error: unknown): string | undefined {
+  const { code, errors, cause } = (error ?? {}) as { code?: unknown; errors?: unknown; cause?: unknown };
+  if (typeof code === 'string') return code;
+  if (Array.isArray(errors) && errors.length > 0) return codeOf(errors[0]);
+  return cause === undefined ? undefined : codeOf(cause);
+}

@@ -1,0 +1,130 @@
+/**
+ * One outgoing WebSocket with a deadline over the whole dial, as plain callbacks: a frame may arrive in the same tick as
+ * the upgrade, so listeners that were attached after an awaited dial could miss the platform's first words.
+ */
+import WebSocket, { type RawData } from 'ws';
+import { TransientError } from '../errors.ts';
+import { inWords } from './client.ts';
+
+export interface WebSocketRequest {
+  /** `ws:` or `wss:`; certificates are always verified. */
+  readonly url: string;
+  /** Bound of DNS, TCP, TLS and upgrade together, ms. */
+  readonly deadlineMs: number;
+  /** A longer message ends the socket, bytes. @defaultValue 4 MiB */
+  readonly maxPayload?: number;
+}
+
+/** Called one at a time; nothing comes after {@link ended}, which comes exactly once. */
+export interface WebSocketListener {
+  opened(): void;
+  text(text: string): void;
+  binary(data: Buffer): void;
+  pong(): void;
+  ended(end: WebSocketEnd): void;
+}
+
+export type WebSocketEnd =
+  /** It never opened. */
+  | { readonly kind: 'not-opened'; readonly error: TransientError }
+  /** `code` 1005: a close frame without a code; 1006: none came. `error` is what the socket said, if anything. */
+  | { readonly kind: 'closed'; readonly code: number; readonly reason: string; readonly error: Error | null };
+
+export interface WebSocketHandle {
+  /** Ignored unless open: the end is told by {@link WebSocketListener.ended}, not by a throw. */
+  send(text: string): void;
+  ping(): void;
+  /** Stops reading, so that TCP slows the peer down. A few frames that were read already may still come. */
+  pause(): void;
+  resume(): void;
+  /** Cuts the socket without a closing handshake, and without any further call of the listener. Safe to repeat. */
+  terminate(): void;
+}
+
+export function openWebSocket(request: WebSocketRequest, listener: WebSocketListener): WebSocketHandle {
+  const url = new URL(request.url);
+  const socket = new WebSocket(url, {
+    perMessageDeflate: false,
+    maxPayload: request.maxPayload ?? 4 * 1024 * 1024,
+    followRedirects: false,
+    // A frame with a broken character shall be one odd frame, not the end of the socket and, replayed, of the next one.
+    skipUTF8Validation: true,
+  });
+  let opened = false;
+  let ended = false;
+  let refusal: TransientError | null = null;
+  let trouble: Error | null = null;
+
+  const end = (how: WebSocketEnd) => {
+    if (ended) return;
+    ended = true;
+    clearTimeout(deadline);
+    listener.ended(how);
+  };
+  const notOpened = (why: string, cause?: unknown) => {
+    end({ kind: 'not-opened', error: new TransientError('TRANSPORT', why, { cause }) });
+    socket.terminate();
+  };
+  const deadline = setTimeout(
+    () => notOpened(`gateway dial: not open within ${request.deadlineMs} ms (${url.host})`),
+    request.deadlineMs,
+  );
+
+  socket.on('open', () => {
+    clearTimeout(deadline);
+    if (ended) return;
+    opened = true;
+    listener.opened();
+  });
+  socket.on('unexpected-response', (req, response) => {
+    refusal = new TransientError(
+      'TRANSPORT',
+      `gateway refused the upgrade with HTTP ${response.statusCode} (${url.host})`,
+    );
+    response.resume();
+    req.destroy();
+    end({ kind: 'not-opened', error: refusal });
+  });
+  socket.on('message', (data: RawData, isBinary: boolean) => {
+    if (ended) return;
+    const bytes = asBuffer(data);
+    if (isBinary) listener.binary(bytes);
+    else listener.text(bytes.toString('utf8'));
+  });
+  socket.on('pong', () => {
+    if (!ended) listener.pong();
+  });
+  // ws reports trouble first and the close after it; without this listener the error would be thrown.
+  socket.on('error', (error: Error) => {
+    trouble = error;
+    if (!opened) notOpened(`gateway dial: ${inWords(error, url)}`, error);
+  });
+  socket.on('close', (code: number, reason: Buffer) => {
+    if (opened) end({ kind: 'closed', code, reason: reason.toString('utf8').slice(0, 200), error: trouble });
+    else notOpened(`gateway dial: closed before it opened (${url.host})`);
+  });
+
+  return {
+    send: (text) => {
+      if (socket.readyState === WebSocket.OPEN) socket.send(text, ignoreWriteError);
+    },
+    ping: () => {
+      if (socket.readyState === WebSocket.OPEN) socket.ping(undefined, undefined, ignoreWriteError);
+    },
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
+    terminate: () => {
+      ended = true;
+      clearTimeout(deadline);
+      socket.terminate();
+    },
+  };
+}
+
+/** A failed write ends the socket, and the 'close' event tells it. */
+function ignoreWriteError(): void {}
+
+function asBuffer(data: RawData): Buffer {
+  if (Buffer.isBuffer(data)) return data;
+  return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
+}
