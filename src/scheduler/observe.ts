@@ -34,6 +34,8 @@ export interface Observation {
   /** Redis ms. */
   readonly redisNow: number;
   readonly runId: string;
+  /** How long this Redis has been up, ms. */
+  readonly uptimeMs: number;
   readonly connections: readonly ObservedConnection[];
   /** Holders seen in leases whose presence channel has a subscriber: `<worker>#<incarnation>`. */
   readonly present: ReadonlySet<string>;
@@ -58,6 +60,7 @@ export async function observe(client: RedisClient, keys: Keys, queue: Queue<Conn
   return {
     redisNow: now,
     runId: fitness.runId,
+    uptimeMs: fitness.uptimeMs,
     connections: connections.map((connection) => ({
       ...connection,
       job: jobs.get(connection.id) ?? { place: 'absent', lockToken: null, intact: true },

@@ -45,6 +45,9 @@ export interface Memory {
 
 export const NO_MEMORY: Memory = { redis: null, suspects: new Map(), orphanLocks: new Map() };
 
+/** After a sweep that failed: whatever was absent before may have come and gone unseen. */
+export const BLIND: Memory = { ...NO_MEMORY, redis: { runId: '', since: 0 } };
+
 /** A job was fetched but no lease claimed: after this long its fetcher is taken to be gone, ms. */
 const ORPHAN_LOCK_MS = 3_000;
 /** A tenure just ended moves its own job within moments; only after this do we, ms. */
@@ -57,7 +60,7 @@ export interface Plan {
 
 /** @param now - our monotonic clock, ms */
 export function plan(seen: Observation, memory: Memory, now: number, timings: PlanTimings): Plan {
-  const redis = memory.redis?.runId === seen.runId ? memory.redis : { runId: seen.runId, since: now };
+  const redis = redisSince(seen, memory, now);
   // After a restart of Redis every live worker is absent for a moment.
   const presenceCounts = now - redis.since >= timings.leaseMs;
   const suspects = new Map<ConnectionId, { since: number; leaseUntil: number }>();
@@ -88,6 +91,12 @@ export function plan(seen: Observation, memory: Memory, now: number, timings: Pl
     );
   }
   return { actions, memory: { redis, suspects, orphanLocks } };
+}
+
+/** A scheduler that just started trusts Redis's own uptime; one that went blind, or saw another run id, counts anew. */
+function redisSince(seen: Observation, memory: Memory, now: number): { runId: string; since: number } {
+  if (memory.redis === null) return { runId: seen.runId, since: now - seen.uptimeMs };
+  return memory.redis.runId === seen.runId ? memory.redis : { runId: seen.runId, since: now };
 }
 
 function isHeld({ lease }: ObservedConnection, redisNow: number): boolean {

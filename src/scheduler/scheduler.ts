@@ -14,7 +14,7 @@ import { bullConnection, type RedisAddress, type RedisClient } from '../state/re
 import { recordSweep } from '../state/sweeps.ts';
 import { apply } from './apply.ts';
 import { observe } from './observe.ts';
-import { type Memory, NO_MEMORY, type PlanTimings, plan } from './plan.ts';
+import { BLIND, type Memory, NO_MEMORY, type PlanTimings, plan } from './plan.ts';
 
 export interface SchedulerOptions {
   readonly worker: WorkerId;
@@ -23,7 +23,7 @@ export interface SchedulerOptions {
   readonly keys: Keys;
   readonly queue: Queue<ConnectionJobData>;
   /** Wakes lanes and outboxes that a crash left asleep; called once per sweep. */
-  sweepLanes(signal: AbortSignal): Promise<void>;
+  sweepLanes(signal: AbortSignal): Promise<unknown>;
   readonly timings: PlanTimings & { readonly sweepEveryMs: number; readonly stalledEveryMs: number };
   readonly clock: Clock;
   readonly log: Logger;
@@ -68,8 +68,7 @@ export function startScheduler(options: SchedulerOptions, signal: AbortSignal): 
         tellReady();
       } catch (error) {
         if (signal.aborted) break;
-        // Blind for a while: what was remembered about absences is worth nothing now.
-        memory = NO_MEMORY;
+        memory = BLIND;
         if (!failing) log.error({ event: 'sweep-failed', err: error, reason: explain(error) }, 'a sweep failed');
         failing = true;
       }

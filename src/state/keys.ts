@@ -48,6 +48,8 @@ export function createKeys(prefix: string) {
         records: at('records'),
         /** Hash: restarts after bugs: count, notBefore. */
         restarts: at('restarts'),
+        /** Hash, short-lived: worker → why it can't hold the connection. */
+        unfit: at('unfit'),
         /** Set of event ids of one dedupe window; a window ends by expiry. */
         seen: (window: number) => at(`seen:${window}`),
         /** Sorted set: lanes with undelivered inbound → activated at (Redis ms). */

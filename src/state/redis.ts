@@ -88,6 +88,7 @@ export function openRedis(
 export interface RedisFitness {
   readonly version: string;
   readonly runId: string;
+  readonly uptimeMs: number;
   /** `none`: nothing survives a Redis restart. */
   readonly durability: 'always' | 'everysec' | 'no' | 'none';
 }
@@ -117,7 +118,7 @@ export async function checkRedis(client: RedisClient): Promise<RedisFitness> {
       `Redis has maxmemory-policy ${policy}: it may drop messages. Set "maxmemory-policy noeviction"`,
     );
   }
-  return { version, runId: field('run_id'), durability: await durabilityOf(client, field('aof_enabled') === '1') };
+  return { version, runId: field('run_id'), uptimeMs: Number(field('uptime_in_seconds')) * 1000, durability: await durabilityOf(client, field('aof_enabled') === '1') };
 }
 
 async function durabilityOf(client: RedisClient, aof: boolean): Promise<RedisFitness['durability']> {

@@ -11,6 +11,7 @@ import type { Logger } from 'pino';
 import { sleep } from '../async/abort.ts';
 import { DrainRequested, explain, ProcessStopping } from '../errors.ts';
 import { type ConnectionId, connectionId, type WorkerId } from '../model.ts';
+import { noteUnfit } from '../state/fitness.ts';
 import type { Keys } from '../state/keys.ts';
 import { type ConnectionJobData, UNLIMITED_STALLS } from '../state/queues.ts';
 import { bullConnection, type RedisAddress } from '../state/redis.ts';
@@ -24,7 +25,9 @@ export interface ConnectionWorkerOptions {
   readonly address: RedisAddress;
   readonly keys: Keys;
   readonly hold: HoldDeps;
-  /** How many connections this worker may hold now; asked before each fetch. */
+  /** The most connections this worker ever holds. */
+  readonly capacity: number;
+  /** Its fair part of all connections, asked before each fetch; above it, others are given time to come first. */
   share(): number;
   /** Lock of a connection job, ms. */
   readonly jobLockMs: number;
@@ -53,7 +56,9 @@ interface Session {
 /** Longest block of one fetch, s: a frozen fetcher eats the queue's wake-up for that long. */
 const FETCH_BLOCK_S = 0.5;
 const FETCH_RETRY_MS = 200;
-const SHARE_POLL_MS = 250;
+const CAPACITY_POLL_MS = 250;
+/** How long a worker at its fair share leaves a waiting job to others, ms on average. */
+const OVER_SHARE_MS = 1_500;
 
 export function startConnectionWorker(options: ConnectionWorkerOptions): ConnectionWorker {
   const { log } = options;
@@ -97,6 +102,7 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
       const end = await holdConnection(options.hold, id, jobToken, view, drain.signal);
       if (end.kind === 'unfit') {
         log.warn({ event: 'unfit', connection: id, reason: end.reason }, 'connection cannot be held here');
+        await noteUnfit(options.hold.client, options.keys, id, options.worker, end.reason);
       }
       if (end.kind === 'unreachable') {
         log.warn({ event: 'claim-failed', connection: id, reason: explain(end.error) }, 'lease could not be claimed');
@@ -113,14 +119,17 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
   const fetchLoop = async (): Promise<void> => {
     const signal = fetching.signal;
     while (!signal.aborted) {
-      if (sessions.size >= options.share()) {
-        await sleep(SHARE_POLL_MS, { signal });
+      if (sessions.size >= options.capacity) {
+        await sleep(CAPACITY_POLL_MS, { signal });
         continue;
       }
+      const overShare = sessions.size >= options.share();
+      // Not a hard bound: the others may be unfit or dead, and a connection without an owner is worse than an uneven load.
+      if (overShare) await sleep(OVER_SHARE_MS * (0.5 + Math.random()), { signal });
       fetched += 1;
       const jobToken = `${options.worker}.${options.incarnation}-${fetched}`;
       try {
-        const job = await bull.getNextJob(jobToken, { block: true });
+        const job = await bull.getNextJob(jobToken, { block: !overShare });
         if (job !== undefined) launch(job, jobToken);
       } catch (error) {
         log.debug({ reason: explain(error) }, 'fetch failed');

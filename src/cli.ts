@@ -1,0 +1,124 @@
+#!/usr/bin/env node
+/** argv → one command; every command's result is an exit code (docs/cli.md). */
+import { Command, CommanderError, Option } from 'commander';
+import { complain } from './commands/complain.ts';
+import { connectionsCommand } from './commands/connections.ts';
+import { EXIT } from './commands/exit-codes.ts';
+import { statusCommand } from './commands/status.ts';
+import type { RoleName } from './run/role.ts';
+
+const program = new Command('holdfast')
+  .description('A chat-platform gateway whose connections cannot silently die.')
+  .option('-c, --config <file>', 'configuration file (default: HOLDFAST_CONFIG, ./holdfast.yaml, else environment)')
+  .exitOverride()
+  .configureHelp({ showGlobalOptions: true });
+
+/** Runs a command and leaves with its code; whatever it throws is told in words, without a stack. */
+function leaveWith(run: () => Promise<number>): () => Promise<void> {
+  return async () => {
+    let code: number;
+    try {
+      code = await run();
+    } catch (error) {
+      code = complain(error);
+    }
+    process.exit(code);
+  };
+}
+
+const configFile = (): string | undefined => program.opts<{ config?: string }>().config;
+
+function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) {
+    throw new CommanderError(
+      EXIT.cannotTell,
+      'holdfast.invalidNumber',
+      `error: ${text} is not a positive whole number`,
+    );
+  }
+  return value;
+}
+
+function roleList(text: string): RoleName[] {
+  const known = ['connections', 'agent', 'delivery'];
+  const roles = text.split(',').map((role) => role.trim());
+  const unknown = roles.find((role) => !known.includes(role));
+  if (unknown !== undefined) {
+    throw new CommanderError(
+      EXIT.cannotTell,
+      'holdfast.unknownRole',
+      `error: unknown role "${unknown}"; use some of ${known.join(', ')}`,
+    );
+  }
+  return roles as RoleName[];
+}
+
+const capacity = () =>
+  new Option('--capacity <n>', 'most connections this worker holds').argParser(positiveInteger).default(500);
+
+// The commands that serve load BullMQ and all adapters; `status` must not wait for those.
+program
+  .command('up')
+  .description('run everything in the foreground: connections (in a child process), scheduler, agent, delivery')
+  .addOption(capacity())
+  .action((options: { capacity: number }) =>
+    leaveWith(async () => (await import('./commands/serve.ts')).up(configFile(), options.capacity))(),
+  );
+
+program
+  .command('worker')
+  .description('run some roles in the foreground')
+  .option('--roles <list>', 'connections, agent, delivery', roleList, ['connections', 'agent', 'delivery'])
+  .addOption(capacity())
+  .action((options: { roles: RoleName[]; capacity: number }) =>
+    leaveWith(async () =>
+      (await import('./commands/serve.ts')).worker(configFile(), options.roles, options.capacity),
+    )(),
+  );
+
+program
+  .command('scheduler')
+  .description('judge connections and keep their jobs in the queue; any number may run')
+  .action(leaveWith(async () => (await import('./commands/serve.ts')).scheduler(configFile())));
+
+program
+  .command('status')
+  .description('what every connection does, by evidence; exit code 0 all well, 1 not, 2 could not tell')
+  .option('--json', 'the document and nothing else on stdout')
+  .action((options: { json?: boolean }) => leaveWith(() => statusCommand(configFile(), options.json === true))());
+
+const connections = program.command('connections').description('look at connections and ask for changes');
+connections
+  .command('list')
+  .description('one line per connection')
+  .option('--json', 'the connections of the status document')
+  .action((options: { json?: boolean }) =>
+    leaveWith(() => connectionsCommand.list(configFile(), options.json === true))(),
+  );
+connections
+  .command('show <id>')
+  .description('everything about one connection, with its recent history')
+  .option('--json', 'as JSON')
+  .action((id: string, options: { json?: boolean }) =>
+    leaveWith(() => connectionsCommand.show(configFile(), id, options.json === true))(),
+  );
+for (const [verb, text] of [
+  ['pause', 'take it down until it is resumed; the platform keeps the session'],
+  ['resume', 'let a paused or parked connection run'],
+  ['restart', 'start it afresh (its session is kept); also ends a parking'],
+] as const) {
+  connections
+    .command(`${verb} <id>`)
+    .description(text)
+    .action((id: string) => leaveWith(() => connectionsCommand.ask(configFile(), id, verb))());
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  // Commander has printed what was wrong with the arguments; help and version end with 0.
+  if (!(error instanceof CommanderError)) throw error;
+  if (error.code.startsWith('holdfast.')) process.stderr.write(`${error.message}\n`);
+  process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.cannotTell);
+}

@@ -1,0 +1,31 @@
+import type { StatusDocument } from '../status/document.ts';
+import { allWell } from '../status/document.ts';
+import { readStatus } from '../status/read.ts';
+import { EXIT } from './exit-codes.ts';
+import { withReader } from './reading.ts';
+import { connectionTable, duration } from './table.ts';
+
+/** @returns 0 all live or paused, 1 something is not; what can't be told is thrown (2) */
+export async function statusCommand(file: string | undefined, json: boolean): Promise<number> {
+  const status = await withReader(file, ({ client, keys }, config) => readStatus(client, keys, config.timings));
+  process.stdout.write(json ? `${JSON.stringify(status)}\n` : describe(status));
+  return allWell(status) ? EXIT.ok : EXIT.notWell;
+}
+
+function describe(status: StatusDocument): string {
+  const { lastSweepAgeMs, worker } = status.scheduler;
+  const judged =
+    lastSweepAgeMs === null
+      ? 'No scheduler has ever swept: nothing is restarted. Start "holdfast up" or "holdfast scheduler".'
+      : `Last sweep ${duration(lastSweepAgeMs)} ago by ${worker}.`;
+  const workers = status.workers
+    .map(
+      ({ id, roles, connections, eventLoopLagMs }) =>
+        `  ${id}: ${roles.join(', ')}${roles.includes('connections') ? `, ${connections} held` : ''}, loop lag ${eventLoopLagMs} ms`,
+    )
+    .join('\n');
+  const none = 'No connections are configured.';
+  return `${status.connections.length === 0 ? none : connectionTable(status)}\n${judged}\n${
+    workers === '' ? 'No worker is alive.' : `Workers:\n${workers}`
+  }\n`;
+}

@@ -1,0 +1,8 @@
+import type { Adapter } from '../adapters/adapter.ts';
+import { createQqAdapter } from '../adapters/qq/index.ts';
+
+/** All platforms this build knows, one adapter instance each: access tokens and HTTP pools are shared per process. */
+export function createAdapters(): ReadonlyMap<string, Adapter> {
+  const all: Adapter[] = [createQqAdapter()];
+  return new Map(all.map((adapter) => [adapter.platform, adapter]));
+}

@@ -1,0 +1,95 @@
+/**
+ * Keeps one child process alive: `up` holds its connections in a child, so that neither an agent's work nor a
+ * scheduler's can starve a keepalive, and so that the judge survives the judged.
+ *
+ * The child's life hangs on the IPC channel: when the parent is gone (even by SIGKILL) the channel closes, and the
+ * child hands its connections over and leaves.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import type { Logger } from 'pino';
+import { sleep } from '../async/abort.ts';
+import { backoffDelay } from '../async/backoff.ts';
+
+/** First message of a child: it does its work. */
+export interface ChildReady {
+  readonly kind: 'ready';
+  readonly worker: string;
+  readonly incarnation: string;
+}
+
+/** To the child: hand over and leave. */
+export interface DrainChild {
+  readonly kind: 'drain';
+  readonly reason: string;
+}
+
+export interface ChildSupervisorOptions {
+  readonly name: string;
+  readonly script: string;
+  readonly args: readonly string[];
+  /** Called after each unexpected end, before the next start: fence what it held. Must not throw. */
+  onDeath(identity: { worker: string; incarnation: string }, reason: string): Promise<void>;
+  readonly log: Logger;
+}
+
+export interface SupervisedChild {
+  /** Resolves when the first child is ready. */
+  readonly ready: Promise<void>;
+  drain(reason: string): Promise<void>;
+}
+
+/** A child that dies young is started again more and more slowly. */
+const RESTART_BACKOFF = { baseMs: 200, capMs: 30_000, factor: 2 };
+const YOUNG_MS = 30_000;
+
+export function superviseChild(options: ChildSupervisorOptions): SupervisedChild {
+  const { log } = options;
+  const stopping = new AbortController();
+  let current: ChildProcess | undefined;
+  let tellReady: () => void = () => undefined;
+  const ready = new Promise<void>((resolve) => {
+    tellReady = resolve;
+  });
+
+  const liveOnce = async (): Promise<void> => {
+    const child = fork(options.script, options.args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    current = child;
+    let identity: ChildReady | undefined;
+    child.on('message', (message: ChildReady) => {
+      identity = message;
+      tellReady();
+    });
+    const reason = await new Promise<string>((resolve) => {
+      child.once('error', (error) => resolve(error.message));
+      child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
+    });
+    current = undefined;
+    if (stopping.signal.aborted) return;
+    log.error({ event: 'child-died', child: options.name, pid: child.pid, reason }, 'a child process ended');
+    if (identity !== undefined) await options.onDeath(identity, `its process ended (${reason})`);
+  };
+
+  const loop = async (): Promise<void> => {
+    let young = 0;
+    while (!stopping.signal.aborted) {
+      const startedAt = performance.now();
+      await liveOnce();
+      young = performance.now() - startedAt < YOUNG_MS ? young + 1 : 0;
+      if (stopping.signal.aborted || young <= 1) continue;
+      await sleep(backoffDelay(RESTART_BACKOFF, young - 2, Math.random()), { signal: stopping.signal }).catch(
+        () => undefined,
+      );
+    }
+  };
+  const done = loop();
+
+  return {
+    ready,
+    async drain(reason) {
+      stopping.abort();
+      const message: DrainChild = { kind: 'drain', reason };
+      if (current?.connected === true) current.send(message);
+      await done;
+    },
+  };
+}

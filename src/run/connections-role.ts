@@ -1,0 +1,138 @@
+/** The role that holds connections: lease keeper, presence and connection worker, tied together. */
+import type { Logger } from 'pino';
+import type { Adapter, Secrets } from '../adapters/adapter.ts';
+import { systemClock } from '../async/clock.ts';
+import type { Config } from '../config.ts';
+import { DrainRequested, explain } from '../errors.ts';
+import type { ConnectionId } from '../model.ts';
+import { createBudget } from '../state/budget.ts';
+import type { Keys } from '../state/keys.ts';
+import type { LaneQueue } from '../state/lane-jobs.ts';
+import { announcePresence } from '../state/presence.ts';
+import type { RedisAddress, RedisClient } from '../state/redis.ts';
+import type { Safeguards } from '../state/safeguards.ts';
+import { type ConnectionWorker, startConnectionWorker } from '../workers/connection-worker.ts';
+import type { HoldDeps, PumpRequest } from '../workers/hold-connection.ts';
+import { createInboundPump } from '../workers/inbound-pump.ts';
+import { LeaseKeeper } from '../workers/lease-keeper.ts';
+import type { ProcessIdentity } from './process-identity.ts';
+import type { Role } from './role.ts';
+
+export interface ConnectionsRoleOptions {
+  readonly config: Config;
+  readonly identity: ProcessIdentity;
+  readonly address: RedisAddress;
+  /** A client of the `fenced` profile: an unanswered write has an unknown outcome. */
+  readonly fenced: RedisClient;
+  readonly keys: Keys;
+  readonly adapters: ReadonlyMap<string, Adapter>;
+  readonly turns: LaneQueue;
+  /** Redis as a whole is short of memory. */
+  instanceFull(): boolean;
+  readonly safeguards: Safeguards;
+  share(): number;
+  readonly capacity: number;
+  readonly log: Logger;
+}
+
+export interface ConnectionsRole extends Role {
+  readonly held: number;
+}
+
+export function startConnectionsRole(options: ConnectionsRoleOptions): ConnectionsRole {
+  const { config, identity, address, fenced, keys, log } = options;
+  const { timings } = config;
+  const ended = new AbortController();
+  const keeper = new LeaseKeeper({
+    client: fenced,
+    keys,
+    leaseMs: timings.leaseMs,
+    renewEveryMs: timings.renewEveryMs,
+    clock: systemClock,
+    log,
+    selfFence: options.safeguards.fence,
+  });
+  const keeping = keeper.run(ended.signal);
+  const presence = announcePresence(
+    address,
+    keys,
+    identity.presence,
+    () => keeper.lookNow(),
+    (reason) => log.debug({ reason }, 'presence'),
+  );
+  const secrets = new Map<ConnectionId, Secrets>(config.connections.map(({ id, secrets }) => [id, secrets]));
+  const hold: HoldDeps = {
+    client: fenced,
+    keys,
+    worker: identity.worker,
+    incarnation: identity.incarnation,
+    keeper,
+    adapters: options.adapters,
+    secretsOf: (id) => secrets.get(id) ?? null,
+    budgetFor: (platform, account) => createBudget(fenced, keys, platform, account),
+    openPump: (request) => openPump(options, request),
+    timings: {
+      leaseMs: timings.leaseMs,
+      drainMs: timings.drainMs,
+      dialTimeoutMs: timings.dialTimeoutMs,
+      healthyAfterMs: timings.healthyAfterMs,
+      probeEveryMs: timings.probeEveryMs,
+      backoff: { baseMs: timings.backoffBaseMs, capMs: timings.backoffCapMs, factor: BACKOFF_FACTOR },
+    },
+    clock: systemClock,
+    log,
+  };
+  const worker: ConnectionWorker = startConnectionWorker({
+    worker: identity.worker,
+    incarnation: identity.incarnation,
+    address,
+    keys,
+    hold,
+    capacity: options.capacity,
+    share: options.share,
+    jobLockMs: timings.jobLockMs,
+    drainMs: timings.drainMs,
+    log,
+  });
+  keeping.catch((error: unknown) => {
+    // Without renewals every lease runs out: the holds fence themselves, and the process must not go on like this.
+    log.fatal({ err: error, reason: explain(error) }, 'the lease keeper ended');
+    process.exit(70);
+  });
+  return {
+    name: 'connections',
+    ready: worker.ready,
+    get held() {
+      return worker.held;
+    },
+    async drain(reason) {
+      await worker.drain(reason);
+      ended.abort();
+      presence.close();
+      await keeping;
+    },
+  };
+}
+
+function openPump(options: ConnectionsRoleOptions, request: PumpRequest) {
+  const { connectionId, ...rest } = request;
+  const pump = createInboundPump({
+    ...rest,
+    connection: connectionId,
+    redis: options.fenced,
+    keys: options.keys,
+    turns: options.turns,
+    instanceFull: options.instanceFull,
+    safeguards: options.safeguards,
+  });
+  return {
+    sink: pump,
+    async close() {
+      pump.stop(new DrainRequested('the tenure is over', { again: true }));
+      await pump.jobsAdded();
+    },
+  };
+}
+
+/** Gentle growth: ten attempts within the first half minute of an outage, so that a short one ends soon after it ends. */
+const BACKOFF_FACTOR = 1.3;

@@ -1,0 +1,42 @@
+import type { Logger } from 'pino';
+import { systemClock } from '../async/clock.ts';
+import type { Config } from '../config.ts';
+import { startScheduler } from '../scheduler/scheduler.ts';
+import { sweepLanes } from '../scheduler/sweep-lanes.ts';
+import type { ProcessIdentity } from './process-identity.ts';
+import type { Role } from './role.ts';
+import type { Storage } from './storage.ts';
+
+export interface SchedulerRoleOptions {
+  readonly config: Config;
+  readonly storage: Storage;
+  readonly identity: ProcessIdentity;
+  readonly log: Logger;
+}
+
+export function startSchedulerRole({ config, storage, identity, log }: SchedulerRoleOptions): Role {
+  const ended = new AbortController();
+  const { patient, keys, address, connections, turns, deliveries } = storage;
+  const scheduler = startScheduler(
+    {
+      worker: identity.worker,
+      client: patient,
+      address,
+      keys,
+      queue: connections,
+      sweepLanes: (signal) => sweepLanes({ redis: patient, keys, turns, deliveries, log, signal }),
+      timings: config.timings,
+      clock: systemClock,
+      log,
+    },
+    ended.signal,
+  );
+  return {
+    name: 'scheduler',
+    ready: scheduler.ready,
+    async drain() {
+      ended.abort();
+      await scheduler.done;
+    },
+  };
+}

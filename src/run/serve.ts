@@ -1,0 +1,176 @@
+/**
+ * One foreground process: opens Redis, starts its roles, says that it is ready, and drains them when asked to. `up`,
+ * `worker` and `scheduler` differ only in which roles they name and whether connections live in a child process.
+ */
+import type { Logger } from 'pino';
+import type { Config } from '../config.ts';
+import { explain, FatalError } from '../errors.ts';
+import type { ConnectionId } from '../model.ts';
+import { applyDesired } from '../state/desired.ts';
+import { MemoryGauge } from '../state/memory-gauge.ts';
+import type { Safeguards } from '../state/safeguards.ts';
+import { createAdapters } from './adapters.ts';
+import { type ChildReady, type DrainChild, superviseChild } from './child-supervisor.ts';
+import { startConnectionsRole } from './connections-role.ts';
+import { declareWorkerDead } from './declare-worker-dead.ts';
+import { desiredFromConfig } from './desired-from-config.ts';
+import { foreground, reportUncaught } from './foreground.ts';
+import { startAgentRole, startDeliveryRole } from './message-roles.ts';
+import { type ProcessIdentity, processIdentity } from './process-identity.ts';
+import type { Role, RoleName } from './role.ts';
+import { startSchedulerRole } from './scheduler-role.ts';
+import { openStorage, type Storage } from './storage.ts';
+import { createWorkerReporter, type WorkerReporter } from './worker-report.ts';
+
+export interface ServeOptions {
+  readonly config: Config;
+  /** Roles in this process. */
+  readonly roles: readonly RoleName[];
+  /** Arguments of a child process that holds the connections; `null`: no child. */
+  readonly connectionsChild: { readonly script: string; readonly args: readonly string[] } | null;
+  /** Most connections this worker holds at once. */
+  readonly capacity: number;
+  readonly safeguards: Safeguards;
+  readonly cwd: string;
+  readonly log: Logger;
+}
+
+/** @returns the exit code: 0 after a drain, 2 when Redis or the configuration is unfit */
+export async function serve(options: ServeOptions): Promise<number> {
+  const { config, log, roles } = options;
+  reportUncaught(log);
+  const stop = foreground(log);
+  const starting = new AbortController();
+  void stop.ending.then((reason) => starting.abort(new Error(reason)));
+  listenToParent(stop.end);
+  for (const warning of config.warnings) log.warn({ event: 'config' }, warning);
+
+  let storage: Storage;
+  try {
+    storage = await openStorage(config, options.cwd, log, starting.signal);
+  } catch (error) {
+    if (starting.signal.aborted) return 0;
+    log.fatal({ event: 'redis-unfit', err: error }, explain(error));
+    return error instanceof FatalError ? 2 : 1;
+  }
+
+  const identity = processIdentity();
+  const ended = new AbortController();
+  const running = startRoles(options, storage, identity, ended.signal);
+  try {
+    await Promise.race([
+      Promise.all([
+        writeDesired(config, storage, roles.includes('scheduler'), log),
+        ...running.parts.map((part) => part.ready),
+      ]),
+      stop.ending,
+    ]);
+    if (!starting.signal.aborted) tellReady(log, identity, roles);
+    const reason = await stop.ending;
+    running.reporter.draining();
+    await Promise.all(running.parts.map((part) => part.drain(reason)));
+    ended.abort();
+    await running.background;
+    log.info({ event: 'drained' }, 'drained');
+    return 0;
+  } finally {
+    await storage.close();
+  }
+}
+
+interface Running {
+  readonly parts: readonly Pick<Role, 'ready' | 'drain'>[];
+  readonly reporter: WorkerReporter;
+  /** Resolves when what runs beside the roles has ended. */
+  readonly background: Promise<unknown>;
+}
+
+function startRoles(options: ServeOptions, storage: Storage, identity: ProcessIdentity, ended: AbortSignal): Running {
+  const { config, roles, log, safeguards } = options;
+  const adapters = createAdapters();
+  const secrets = new Map(config.connections.map((connection) => [connection.id, connection.secrets]));
+  const secretsOf = (id: ConnectionId) => secrets.get(id) ?? null;
+  const gauge = new MemoryGauge({ client: storage.patient, log });
+  let held = () => 0;
+  const reporter = createWorkerReporter({
+    client: storage.fenced,
+    keys: storage.keys,
+    identity,
+    roles: options.connectionsChild === null ? roles : roles.filter((role) => role !== 'connections'),
+    capacity: roles.includes('connections') ? options.capacity : 0,
+    held: () => held(),
+    everyMs: config.timings.renewEveryMs,
+    forgetAfterMs: config.timings.leaseMs,
+    log,
+  });
+
+  const parts: Pick<Role, 'ready' | 'drain'>[] = [];
+  if (roles.includes('scheduler')) parts.push(startSchedulerRole({ config, storage, identity, log }));
+  if (roles.includes('agent')) parts.push(startAgentRole({ config, storage, adapters, secretsOf, safeguards, log }));
+  if (roles.includes('delivery')) {
+    parts.push(startDeliveryRole({ config, storage, adapters, secretsOf, safeguards, log }));
+  }
+  if (roles.includes('connections')) {
+    const role = startConnectionsRole({
+      config,
+      identity,
+      address: storage.address,
+      fenced: storage.fenced,
+      keys: storage.keys,
+      adapters,
+      turns: storage.turns,
+      instanceFull: () => gauge.full,
+      safeguards,
+      share: () => reporter.share(),
+      capacity: options.capacity,
+      log,
+    });
+    held = () => role.held;
+    parts.push(role);
+  }
+  if (options.connectionsChild !== null) {
+    parts.push(
+      superviseChild({
+        name: 'connections',
+        ...options.connectionsChild,
+        onDeath: (dead, reason) =>
+          declareWorkerDead(
+            { client: storage.patient, keys: storage.keys, queue: storage.connections, log },
+            dead,
+            reason,
+          ),
+        log,
+      }),
+    );
+  }
+  return { parts, reporter, background: Promise.all([reporter.run(ended), gauge.watch({ signal: ended })]) };
+}
+
+async function writeDesired(config: Config, storage: Storage, owns: boolean, log: Logger): Promise<void> {
+  const changed = await applyDesired(storage.patient, storage.keys, desiredFromConfig(config), {
+    // A process without connections of its own (a scheduler started by flags) has no say about which there are.
+    removeOthers: owns && config.connections.length > 0,
+  });
+  if (changed.length > 0) log.info({ event: 'desired', connections: changed }, 'desired connections changed');
+  if (config.agent.kind !== 'echo' && config.connections.length > 0) {
+    log.warn({ event: 'access-open' }, 'access is open: everyone who can write to the bot can talk to the agent');
+  }
+}
+
+function tellReady(log: Logger, identity: ProcessIdentity, roles: readonly string[]): void {
+  // A child's readiness is its parent's business: one process tree says "ready" once.
+  if (process.send === undefined) {
+    log.info({ event: 'ready', worker: identity.worker, roles }, 'ready');
+    return;
+  }
+  const message: ChildReady = { kind: 'ready', worker: identity.worker, incarnation: identity.incarnation };
+  process.send(message);
+  log.info({ event: 'child-ready', worker: identity.worker, roles }, 'child is ready');
+}
+
+/** As a supervised child: drain when told, and when the parent is gone. */
+function listenToParent(end: (reason: string) => void): void {
+  if (process.send === undefined) return;
+  process.on('message', (message: DrainChild) => end(message.reason));
+  process.on('disconnect', () => end('the parent process is gone'));
+}

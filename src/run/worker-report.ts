@@ -1,0 +1,88 @@
+/**
+ * Says regularly that this process lives and what it does, and learns from the same record how many others share the
+ * connections.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Logger } from 'pino';
+import { sleep } from '../async/abort.ts';
+import { explain } from '../errors.ts';
+import type { Keys } from '../state/keys.ts';
+import type { RedisClient } from '../state/redis.ts';
+import { forgetWorker, listWorkers, reportWorker } from '../state/workers.ts';
+import { fairShare } from '../workers/fair-share.ts';
+import type { ProcessIdentity } from './process-identity.ts';
+
+export interface WorkerReportOptions {
+  readonly client: RedisClient;
+  readonly keys: Keys;
+  readonly identity: ProcessIdentity;
+  readonly roles: readonly string[];
+  readonly capacity: number;
+  held(): number;
+  readonly everyMs: number;
+  /** A worker silent for this long is not counted any more, ms. */
+  readonly forgetAfterMs: number;
+  readonly log: Logger;
+}
+
+export interface WorkerReporter {
+  /** This worker's fair part of all connections, as far as known. */
+  share(): number;
+  /** Runs until `signal` aborts, then takes this worker off the list. Never throws. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Says at once that this worker takes nothing more. */
+  draining(): void;
+}
+
+export function createWorkerReporter(options: WorkerReportOptions): WorkerReporter {
+  const { client, keys, identity, log } = options;
+  const lag = monitorEventLoopDelay({ resolution: 20 });
+  let share = options.capacity;
+  let draining = false;
+  let failing = false;
+
+  const report = async (): Promise<void> => {
+    const eventLoopLagMs = Math.max(0, Math.round(lag.percentile(99) / 1e6 - 20));
+    lag.reset();
+    const connections = options.held();
+    const { roles, capacity } = options;
+    await reportWorker(
+      client,
+      keys,
+      identity.worker,
+      { roles, connections, capacity, eventLoopLagMs, incarnation: identity.incarnation, draining },
+      options.forgetAfterMs,
+    );
+    if (!roles.includes('connections')) return;
+    const [all, total] = await Promise.all([listWorkers(client, keys), client.scard(keys.connections)]);
+    const holders = all.filter((worker) => worker.roles.includes('connections') && !worker.draining);
+    share = fairShare(total, holders.length);
+  };
+
+  const tryReport = async (): Promise<void> => {
+    try {
+      await report();
+      failing = false;
+    } catch (error) {
+      if (!failing) log.debug({ reason: explain(error) }, 'worker report not written');
+      failing = true;
+    }
+  };
+
+  return {
+    share: () => share,
+    async run(signal) {
+      lag.enable();
+      while (!signal.aborted) {
+        await tryReport();
+        await sleep(options.everyMs, { signal }).catch(() => undefined);
+      }
+      lag.disable();
+      await forgetWorker(client, keys, identity.worker).catch(() => undefined);
+    },
+    draining() {
+      draining = true;
+      void tryReport();
+    },
+  };
+}

@@ -1,0 +1,141 @@
+/**
+ * What a connection's state is, computed from evidence at read time and never stored: so it is right when the worker
+ * that would have said so is dead. Pure; all instants are Redis ms.
+ */
+import type { DesiredConnection, Wishes } from '../state/desired.ts';
+import type { HeartbeatRecord } from '../state/heartbeats.ts';
+import type { LeaseRecord } from '../state/leases.ts';
+import type { ParkedRecord } from '../state/parking.ts';
+import type { ConnectionStateName, ConnectionStatus } from './document.ts';
+
+export interface ConnectionEvidence {
+  readonly desired: DesiredConnection;
+  readonly wishes: Wishes;
+  readonly parked: ParkedRecord | null;
+  readonly lease: LeaseRecord;
+  readonly heartbeat: HeartbeatRecord | null;
+  readonly restart: { readonly notBefore: number; readonly reason: string } | null;
+  /** Why workers said they can't hold it, newest evidence only. */
+  readonly unfit: readonly string[];
+  readonly counters: Readonly<Record<string, string>>;
+}
+
+export interface ReadMoment {
+  readonly now: number;
+  /** When the next sweep is due; `null` when no scheduler was ever seen. */
+  readonly nextSweepAt: number | null;
+  /** A heartbeat older than this proves nothing any more, ms. */
+  readonly staleAfterMs: number;
+}
+
+interface Verdict {
+  readonly state: ConnectionStateName;
+  readonly since: number | null;
+  readonly reason: string | null;
+  readonly nextAttemptAt: number | null;
+}
+
+export function deriveConnection(evidence: ConnectionEvidence, moment: ReadMoment): ConnectionStatus {
+  const { desired, lease, counters } = evidence;
+  const held = lease.owner !== null && lease.until > moment.now;
+  const beat = held ? currentBeat(evidence) : null;
+  const verdict = judge(evidence, moment, held);
+  const count = (name: string) => Number(counters[name] ?? 0);
+  const beatAge = beat === null ? 0 : moment.now - beat.at;
+  const aged = (age: number | null | undefined) => (age == null ? null : Math.max(0, age + beatAge));
+  return {
+    id: desired.id,
+    platform: desired.platform,
+    state: verdict.state,
+    since: iso(verdict.since),
+    reason: verdict.reason,
+    owner: held ? lease.owner : null,
+    fencingToken: held ? lease.token : null,
+    lastRoundTripAgeMs: aged(beat?.heartbeat.roundTripAgeMs),
+    lastEventAgeMs: counters.lastEventAt === undefined ? null : Math.max(0, moment.now - count('lastEventAt')),
+    nextAttemptAt: iso(verdict.nextAttemptAt),
+    attempt: beat?.heartbeat.attempt ?? 0,
+    route: beat?.heartbeat.route ?? null,
+    counters: {
+      events: count('events'),
+      duplicates: count('duplicates'),
+      resumed: count('resumed'),
+      identified: count('identified'),
+      gaps: count('gaps'),
+      takeovers: count('takeovers'),
+      malformed: count('malformed'),
+      staleWrites: count('staleWrites'),
+    },
+  };
+}
+
+function currentBeat({ lease, heartbeat }: ConnectionEvidence): HeartbeatRecord | null {
+  return heartbeat !== null && heartbeat.token === lease.token ? heartbeat : null;
+}
+
+function judge(evidence: ConnectionEvidence, moment: ReadMoment, held: boolean): Verdict {
+  const { desired, wishes, parked, lease } = evidence;
+  if (wishes.paused) {
+    return { state: 'paused', since: wishes.pausedAt, reason: 'paused by the operator', nextAttemptAt: null };
+  }
+  if (!desired.enabled) {
+    return {
+      state: 'paused',
+      since: null,
+      reason: 'disabled in the configuration (enabled: false)',
+      nextAttemptAt: null,
+    };
+  }
+  const beat = currentBeat(evidence);
+  const live = held && beat !== null && beat.heartbeat.state === 'live' && moment.now - beat.at <= moment.staleAfterMs;
+  if (parked !== null && !live) {
+    return { state: 'parked', since: parked.since, reason: parked.reason, nextAttemptAt: parked.probeAt };
+  }
+  if (!held) return unowned(evidence, moment);
+  if (beat === null) {
+    const due = (lease.grantedAt ?? moment.now) + moment.staleAfterMs;
+    return { state: 'connecting', since: lease.grantedAt, reason: 'just taken over', nextAttemptAt: due };
+  }
+  const age = moment.now - beat.at;
+  if (age > moment.staleAfterMs) {
+    return {
+      state: 'unowned',
+      since: beat.at,
+      reason: `its holder ${lease.owner} has been silent for ${age} ms; the lease ends in ${lease.until - moment.now} ms`,
+      nextAttemptAt: lease.until,
+    };
+  }
+  const { state, reason, stateAgeMs, dueInMs } = beat.heartbeat;
+  return {
+    state,
+    since: beat.at - stateAgeMs,
+    reason: state === 'live' ? null : reason,
+    nextAttemptAt: dueInMs === null ? null : beat.at + dueInMs,
+  };
+}
+
+function unowned({ lease, restart, unfit }: ConnectionEvidence, moment: ReadMoment): Verdict {
+  const since = Math.max(lease.endedAt ?? 0, lease.owner === null ? 0 : lease.until) || null;
+  const nextSweep = Math.max(moment.nextSweepAt ?? moment.now, moment.now);
+  if (restart !== null && restart.notBefore > moment.now) {
+    return {
+      state: 'unowned',
+      since,
+      reason: `a defect ended it: ${restart.reason}`,
+      nextAttemptAt: Math.max(restart.notBefore, nextSweep),
+    };
+  }
+  const reason =
+    unfit.length > 0
+      ? `no worker can hold it: ${unfit.join('; ')}`
+      : moment.nextSweepAt === null
+        ? 'no scheduler has looked at it yet'
+        : lease.owner !== null
+          ? `the lease of ${lease.owner} ran out`
+          : (lease.endedBecause ?? 'waiting for a worker');
+  return { state: 'unowned', since, reason, nextAttemptAt: nextSweep };
+}
+
+function iso(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString();
+}

@@ -1,0 +1,51 @@
+/** The status document: the same from the command line and, later, over HTTP. Its keys are a stable interface. */
+
+export type ConnectionStateName = 'live' | 'connecting' | 'waiting' | 'unowned' | 'parked' | 'paused';
+
+export interface ConnectionStatus {
+  readonly id: string;
+  readonly platform: string;
+  readonly state: ConnectionStateName;
+  /** ISO 8601: since when it is in this state. */
+  readonly since: string | null;
+  readonly reason: string | null;
+  readonly owner: string | null;
+  readonly fencingToken: number | null;
+  readonly lastRoundTripAgeMs: number | null;
+  readonly lastEventAgeMs: number | null;
+  /** ISO 8601: the running attempt's deadline, the next attempt, the next sweep or the next probe. */
+  readonly nextAttemptAt: string | null;
+  readonly attempt: number;
+  readonly route: string | null;
+  readonly counters: {
+    readonly events: number;
+    readonly duplicates: number;
+    readonly resumed: number;
+    readonly identified: number;
+    readonly gaps: number;
+    readonly takeovers: number;
+    readonly malformed: number;
+    readonly staleWrites: number;
+  };
+}
+
+export interface WorkerStatus {
+  readonly id: string;
+  readonly roles: readonly string[];
+  readonly connections: number;
+  readonly capacity: number;
+  readonly eventLoopLagMs: number;
+}
+
+export interface StatusDocument {
+  /** ISO 8601, by Redis's clock. */
+  readonly at: string;
+  readonly scheduler: { readonly lastSweepAgeMs: number | null; readonly worker: string | null };
+  readonly workers: readonly WorkerStatus[];
+  readonly connections: readonly ConnectionStatus[];
+}
+
+/** True when nothing needs attention: every connection is live or paused on purpose. */
+export function allWell(status: StatusDocument): boolean {
+  return status.connections.every(({ state }) => state === 'live' || state === 'paused');
+}

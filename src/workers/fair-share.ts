@@ -1,0 +1,9 @@
+/** How many connections one worker should hold, so that those who join find something to do. Pure. */
+
+/** Room above the exact share: without it, a connection could wait for a worker that is just dying. */
+const SLACK = 0.1;
+
+export function fairShare(connections: number, workers: number): number {
+  const exact = connections / Math.max(1, workers);
+  return Math.max(1, Math.ceil(exact * (1 + SLACK)));
+}

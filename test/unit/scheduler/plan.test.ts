@@ -1,0 +1,180 @@
+import { describe, expect, it } from 'vitest';
+import { type Action, BLIND, NO_MEMORY, plan } from '../../../src/scheduler/plan.ts';
+import {
+  beat,
+  connection,
+  FREE,
+  HELD,
+  ID,
+  JOB_TOKEN,
+  OWNER,
+  observation,
+  REDIS_NOW,
+  TOKEN,
+} from '../../support/observed.ts';
+
+const timings = { leaseMs: 6_000, presenceGapMs: 300, probeEveryMs: 300_000 };
+const ABSENT = { place: 'absent', lockToken: null, intact: true } as const;
+
+function actionsFor(change: Parameters<typeof connection>[0], seen: Parameters<typeof observation>[1] = {}): Action[] {
+  return [...plan(observation([connection(change)], seen), NO_MEMORY, 1_000_000, timings).actions];
+}
+
+describe('a connection that nobody holds', () => {
+  it('gets a job when it has none (F01, F29: only a recorded wish keeps it down)', () => {
+    expect(actionsFor({ lease: FREE, heartbeat: null, job: ABSENT })).toMatchObject([{ do: 'ensure-job', id: ID }]);
+  });
+
+  it('gets a new job when its job ended, whichever way it ended', () => {
+    const job = { place: 'ended', lockToken: null, intact: true } as const;
+    expect(actionsFor({ lease: FREE, heartbeat: null, job }).map((action) => action.do)).toEqual([
+      'clear-job',
+      'ensure-job',
+    ]);
+  });
+
+  it('gets a new job when its job is a phantom without data', () => {
+    const job = { place: 'waiting', lockToken: null, intact: false } as const;
+    expect(actionsFor({ lease: FREE, heartbeat: null, job }).map((action) => action.do)).toEqual([
+      'clear-job',
+      'ensure-job',
+    ]);
+  });
+
+  it('waits for the restart delay that a defect left in Redis, and no longer (F27)', () => {
+    const change = { lease: FREE, heartbeat: null, job: ABSENT };
+    expect(actionsFor({ ...change, restartNotBefore: REDIS_NOW + 1 })).toEqual([]);
+    expect(actionsFor({ ...change, restartNotBefore: REDIS_NOW })).toMatchObject([{ do: 'ensure-job' }]);
+  });
+
+  it('leaves a waiting or delayed job alone', () => {
+    for (const place of ['waiting', 'delayed'] as const) {
+      expect(actionsFor({ lease: FREE, heartbeat: null, job: { place, lockToken: null, intact: true } })).toEqual([]);
+    }
+  });
+
+  it('loses its job when it is paused, disabled or gone', () => {
+    const job = { place: 'waiting', lockToken: null, intact: true } as const;
+    const idle = { lease: FREE, heartbeat: null, job };
+    for (const change of [
+      { ...idle, wishes: { paused: true, pausedAt: REDIS_NOW, restart: 0 } },
+      { ...idle, desired: null },
+    ]) {
+      expect(actionsFor(change)).toMatchObject([{ do: 'clear-job' }]);
+    }
+  });
+});
+
+describe('a job that is active without a lease behind it', () => {
+  it('is taken back from a holder whose lease ended a while ago, without its cooperation (F28)', () => {
+    expect(actionsFor({ lease: FREE, heartbeat: null })).toMatchObject([
+      { do: 'take-job-back', id: ID, lockToken: JOB_TOKEN },
+    ]);
+  });
+
+  it('is left to a holder that is just settling', () => {
+    expect(actionsFor({ lease: { ...FREE, endedAt: REDIS_NOW - 100 }, heartbeat: null })).toEqual([]);
+  });
+
+  it('is taken back from a fetcher that never claimed, after a few seconds', () => {
+    const job = { place: 'active', lockToken: 'host-b/9.bbb-4', intact: true } as const;
+    const seen = observation([connection({ lease: FREE, heartbeat: null, job })]);
+    const first = plan(seen, NO_MEMORY, 0, timings);
+    expect(first.actions).toEqual([]);
+    const second = plan(seen, first.memory, 2_999, timings);
+    expect(second.actions).toEqual([]);
+    expect(plan(seen, second.memory, 3_000, timings).actions).toMatchObject([
+      { do: 'take-job-back', because: 'host-b/9 has its job but no lease' },
+    ]);
+  });
+
+  it('is left to the stalled check when even its lock is gone', () => {
+    const job = { place: 'active', lockToken: null, intact: true } as const;
+    expect(actionsFor({ lease: FREE, heartbeat: null, job })).toEqual([]);
+  });
+});
+
+describe('a holder whose presence vanished', () => {
+  const gone = { present: new Set<string>() };
+
+  it('is declared dead at the second look, with its token and the job it locked', () => {
+    const seen = observation([connection()], gone);
+    const first = plan(seen, NO_MEMORY, 1_000_000, timings);
+    expect(first.actions).toEqual([]);
+    expect(plan(seen, first.memory, 1_000_299, timings).actions).toEqual([]);
+    expect(plan(seen, first.memory, 1_000_300, timings).actions).toMatchObject([
+      { do: 'declare-dead', id: ID, token: TOKEN, owner: OWNER, lockToken: JOB_TOKEN },
+    ]);
+  });
+
+  it('is left alone when it renewed its lease between the looks', () => {
+    const first = plan(observation([connection()], gone), NO_MEMORY, 1_000_000, timings);
+    const renewed = connection({ lease: { ...HELD, until: HELD.until + 1_500 } });
+    expect(plan(observation([renewed], gone), first.memory, 1_001_000, timings).actions).toEqual([]);
+  });
+
+  it('is not judged by presence for one lease after Redis restarted', () => {
+    const restarted = { ...gone, runId: 'run-2', uptimeMs: 100 };
+    const first = plan(observation([connection()], restarted), NO_MEMORY, 0, timings);
+    expect(plan(observation([connection()], restarted), first.memory, 1_000, timings).actions).toEqual([]);
+    expect(plan(observation([connection()], restarted), first.memory, 6_000, timings).actions).toHaveLength(1);
+  });
+
+  it('is not judged by presence for one lease after this scheduler was blind', () => {
+    const first = plan(observation([connection()], gone), BLIND, 500_000, timings);
+    expect(plan(observation([connection()], gone), first.memory, 505_999, timings).actions).toEqual([]);
+    expect(plan(observation([connection()], gone), first.memory, 506_000, timings).actions).toHaveLength(1);
+  });
+});
+
+describe('a holder that renews', () => {
+  it('is left alone while it makes round trips, however quiet its users are (F07)', () => {
+    const heartbeat = { token: TOKEN, at: REDIS_NOW, heartbeat: beat({ frameAgeMs: 86_400_000 }) };
+    expect(actionsFor({ heartbeat })).toEqual([]);
+  });
+
+  it('is fenced when it completes no round trip within twice its own bound', () => {
+    const wedged = (age: number) => ({ token: TOKEN, at: REDIS_NOW, heartbeat: beat({ roundTripAgeMs: age }) });
+    expect(actionsFor({ heartbeat: wedged(24_000) })).toEqual([]);
+    expect(actionsFor({ heartbeat: wedged(24_001) })).toMatchObject([
+      { do: 'declare-dead', because: 'wedged: no round trip for 24001 ms (bound 24000 ms)' },
+    ]);
+  });
+
+  it('is fenced when an attempt overran its own deadline by a minute (F27)', () => {
+    const stuck = (dueInMs: number) => ({
+      token: TOKEN,
+      at: REDIS_NOW,
+      heartbeat: beat({ state: 'connecting', dueInMs, roundTripAgeMs: null }),
+    });
+    expect(actionsFor({ heartbeat: stuck(-60_000) })).toEqual([]);
+    expect(actionsFor({ heartbeat: stuck(-60_001) })).toMatchObject([{ do: 'declare-dead' }]);
+  });
+});
+
+describe('a parked connection', () => {
+  const parked = {
+    reason: 'secret refused',
+    code: 'X',
+    since: REDIS_NOW - 1,
+    probeAt: REDIS_NOW + 1_000,
+    fingerprint: 'f1',
+  };
+  const idle = { lease: FREE, heartbeat: null, job: ABSENT };
+
+  it('rests until its probe is due, then gets one job and a later probe (F35)', () => {
+    expect(actionsFor({ ...idle, parked })).toEqual([]);
+    expect(actionsFor({ ...idle, parked: { ...parked, probeAt: REDIS_NOW } })).toEqual([
+      { do: 'probe', id: ID, probeAt: REDIS_NOW + 300_000 },
+    ]);
+  });
+
+  it('is tried at once when its configuration or credential changed', () => {
+    const actions = actionsFor({ ...idle, parked: { ...parked, fingerprint: 'old' } });
+    expect(actions.map((action) => action.do)).toEqual(['unpark', 'ensure-job']);
+  });
+
+  it('is no longer parked once it is live', () => {
+    expect(actionsFor({ parked })).toMatchObject([{ do: 'unpark' }]);
+  });
+});
