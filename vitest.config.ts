@@ -1,10 +1,20 @@
 import { defineConfig } from 'vitest/config';
 
-/** Three levels (ARCHITECTURE.md): pure parts, real Redis in one process, several processes. */
+/**
+ * Three levels (ARCHITECTURE.md): pure parts, real Redis in one process, several processes. They run one after the other,
+ * since the outages of the last must not be stretched by the load of the others.
+ */
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 10_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          testTimeout: 10_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
       {
         test: {
           name: 'integration',
@@ -13,6 +23,7 @@ export default defineConfig({
           hookTimeout: 60_000,
           fileParallelism: true,
           maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -22,6 +33,7 @@ export default defineConfig({
           testTimeout: 180_000,
           hookTimeout: 60_000,
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -25,6 +25,8 @@ export type { Timings } from './config/timings.ts';
 export interface Config {
   /** Path of the file, or `environment variables`. */
   readonly source: string;
+  /** Path of the file; `null` when the environment alone configures. */
+  readonly file: string | null;
   readonly redis: {
     /** `null`: the embedded Redis. */
     readonly url: string | null;
@@ -37,6 +39,10 @@ export interface Config {
   readonly access: 'open';
   readonly agent: AgentConfig;
   readonly connections: readonly ConnectionConfig[];
+  /**
+   * One protection that a demonstration switches off (`HOLDFAST_SABOTAGE`), to show what it prevents; `null` in service.
+   */
+  readonly sabotage: 'cursor' | 'dedupe' | 'fence' | null;
   /** To be logged once at start: legal, and probably not what was meant. */
   readonly warnings: readonly string[];
 }
@@ -91,7 +97,7 @@ export function loadConfig(options: LoadOptions = {}): Config {
     throw new ConfigError(problems.map((line) => inTermsOf(found.variables, env, line)));
   }
   if (secrets === 'needed') for (const secret of secretsOf(parsed.data)) registerSecret(secret);
-  return build(parsed.data, found, secrets === 'needed');
+  return { ...build(parsed.data, found, secrets === 'needed'), sabotage: sabotageOf(env) };
 }
 
 /** What the schema says, less what only follows from a reference that failed. */
@@ -119,10 +125,20 @@ function inTermsOf(variables: ConfigDocument['variables'], env: LoadOptions['env
   return line;
 }
 
-function build(parsed: ParsedConfig, found: ConfigDocument, withSecrets: boolean): Config {
+function sabotageOf(env: NonNullable<LoadOptions['env']>): Config['sabotage'] {
+  const wish = env.HOLDFAST_SABOTAGE;
+  if (wish === undefined || wish === '') return null;
+  if (wish === 'cursor' || wish === 'dedupe' || wish === 'fence') return wish;
+  throw new ConfigError([
+    'HOLDFAST_SABOTAGE: must be cursor, dedupe or fence, and set only in a demonstration; unset it',
+  ]);
+}
+
+function build(parsed: ParsedConfig, found: ConfigDocument, withSecrets: boolean): Omit<Config, 'sabotage'> {
   const agent = parsed.agent;
   return {
     source: found.source,
+    file: found.variables.size > 0 ? null : found.source,
     redis: { ...parsed.redis, url: parsed.redis.url ?? null },
     log: parsed.log,
     timings: parsed.timings,

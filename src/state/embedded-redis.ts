@@ -8,7 +8,7 @@
  *   next start to adopt.
  * - A server that dies under its users is started again by whichever of them notices first.
  */
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { sleep } from '../async/abort.ts';
 import { FatalError, TransientError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -16,6 +16,7 @@ import { type HeldLock, withFileLock } from './file-lock.ts';
 import { describePlace, preparePlace, type RedisPlace, readRunRecord, writeRunRecord } from './redis-place.ts';
 import { probeRedis } from './redis-probe.ts';
 import { type AppendFsync, isRedisRunning, signalProcess, spawnRedis, tailOfLog } from './redis-process.ts';
+import { connectUser, ended, hasOtherUsers, stopCounting } from './redis-users.ts';
 
 /** Reading a large append-only file takes a while, ms. */
 const LOADING_DEADLINE_MS = 60_000;
@@ -25,15 +26,12 @@ const SILENT_DEADLINE_MS = 10_000;
 const UNREACHABLE_DEADLINE_MS = 4_000;
 /** Another starter may be waiting out a load, ms. */
 const JOIN_LOCK_MS = LOADING_DEADLINE_MS + SILENT_DEADLINE_MS;
-/** A command of ours on a loaded server, ms. */
-const COMMAND_DEADLINE_MS = 2_000;
 /** A dead holder's lock has cleared by then, ms. */
 const LEAVE_LOCK_MS = 4_000;
 const SHUTDOWN_DEADLINE_MS = 2_000;
 const TERMINATE_DEADLINE_MS = 2_000;
 const POLL_MS = 50;
 const PROBE_DEADLINE_MS = 1_000;
-const USER_PREFIX = 'holdfast-user:';
 
 export interface AcquireRedisOptions {
   /** Folder of data, socket, log and lock; created with mode 0700. Usually `<cwd>/.holdfast`. */
@@ -226,52 +224,11 @@ async function start(
   throw new FatalError('REDIS_UNFIT', `redis-server ended at once; ${place.logFile} says:\n${tailOfLog(place)}`);
 }
 
-async function connectUser(path: string): Promise<Redis> {
-  const user = new Redis({
-    path,
-    lazyConnect: true,
-    connectionName: `${USER_PREFIX}${process.pid}`,
-    connectTimeout: 2_000,
-    commandTimeout: COMMAND_DEADLINE_MS,
-    // A lost connection is a lost server: `Membership` decides what happens then.
-    retryStrategy: () => null,
-  });
-  // What ends the connection is told by `end`; commands report their own errors.
-  user.on('error', () => {});
-  try {
-    await user.connect();
-    // ioredis names the connection without waiting; only an answer makes us count.
-    await user.client('SETNAME', `${USER_PREFIX}${process.pid}`);
-    return user;
-  } catch (cause) {
-    user.disconnect();
-    throw new TransientError('REDIS_UNAVAILABLE', `the embedded Redis at ${path} closed the connection`, { cause });
-  }
-}
-
-/** Resolves when the connection is over for good, or when `signal` aborts. */
-function ended(user: Redis, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (user.status !== 'ready' || signal.aborted) {
-      resolve();
-      return;
-    }
-    const done = () => {
-      user.off('end', done);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    user.once('end', done);
-    signal.addEventListener('abort', done, { once: true });
-  });
-}
-
 /** Under the lock: stops the server when no other user is left. */
 async function leaveOrStop(place: RedisPlace, user: Redis, log: Logger): Promise<void> {
   if (user.status !== 'ready') return;
   if (await hasOtherUsers(user)) {
-    // Not counted from now on: the end of our connection may reach Redis after the next one has looked.
-    await user.client('SETNAME', '');
+    await stopCounting(user);
     return;
   }
   const pid = Number(/^process_id:(\d+)/m.exec(await user.info('server'))?.[1]);
@@ -279,25 +236,6 @@ async function leaveOrStop(place: RedisPlace, user: Redis, log: Logger): Promise
   user.shutdown().catch(() => {});
   await stopped(pid, SHUTDOWN_DEADLINE_MS, () => signalProcess(pid, 'SIGTERM'));
   log.info({ event: 'redis.stopped', dir: place.dir }, 'embedded Redis stopped with its last user');
-}
-
-/** A user that was killed just now may still be listed, until Redis reads the end of its connection: so look twice. */
-async function hasOtherUsers(user: Redis): Promise<boolean> {
-  const ownId = await user.client('ID');
-  for (let look = 1; ; look += 1) {
-    const others = parseUsers(String(await user.client('LIST'))).filter(({ id }) => id !== ownId);
-    if (others.length === 0) return false;
-    const someLive = others.some(({ pid }) => signalProcess(pid, 0));
-    if (someLive || look === 3) return true;
-    await sleep(POLL_MS, { signal: new AbortController().signal });
-  }
-}
-
-function parseUsers(list: string): { readonly id: number; readonly pid: number }[] {
-  return list.split('\n').flatMap((line) => {
-    const match = new RegExp(`^id=(\\d+) .*\\bname=${USER_PREFIX}(\\d+) `).exec(line);
-    return match === null ? [] : [{ id: Number(match[1]), pid: Number(match[2]) }];
-  });
 }
 
 async function stopByPid(pid: number, signal: AbortSignal): Promise<void> {

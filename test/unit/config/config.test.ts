@@ -128,7 +128,12 @@ describe('environment variables alone', () => {
 
   it('make a QQ connection with the echo agent and the embedded Redis', () => {
     const config = loadConfig({ cwd: folderWith({}), env });
-    expect(config).toMatchObject({ source: 'environment variables', redis: { url: null }, agent: { kind: 'echo' } });
+    expect(config).toMatchObject({
+      source: 'environment variables',
+      file: null,
+      redis: { url: null },
+      agent: { kind: 'echo' },
+    });
     expect(config.connections).toMatchObject([
       {
         id: 'qq-main',
@@ -191,6 +196,15 @@ describe('a command that needs no secrets', () => {
     expect(problemsOf(() => load('redis: { url: "${NO_REDIS}" }', {}, { secrets: 'unneeded' }))[0]).toContain(
       'NO_REDIS',
     );
+  });
+});
+
+describe('sabotage', () => {
+  it('is off unless the environment asks for one of the three', () => {
+    expect(load(QQ).sabotage).toBeNull();
+    expect(load(QQ, { HOLDFAST_SABOTAGE: '' }).sabotage).toBeNull();
+    expect(load(QQ, { HOLDFAST_SABOTAGE: 'dedupe' }).sabotage).toBe('dedupe');
+    expect(problemsOf(() => load(QQ, { HOLDFAST_SABOTAGE: 'all' }))[0]).toMatch(/^HOLDFAST_SABOTAGE: must be cursor/);
   });
 });
 
