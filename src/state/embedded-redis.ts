@@ -127,7 +127,8 @@ class Membership implements EmbeddedRedis {
         await ended(this.#user, signal);
         signal.throwIfAborted();
         log.error({ event: 'redis.lost', path: this.path, tail: tailOfLog(this.#place) }, 'the embedded Redis is gone');
-        this.#user = (await join(this.#place, this.#options, signal)).user;
+        // At the same path, also where it was adopted at another one: our clients go on trying there.
+        this.#user = (await join({ ...this.#place, socket: this.path }, this.#options, signal)).user;
         log.warn({ event: 'redis.back', path: this.path }, 'the embedded Redis answers again');
       } catch (err) {
         if (signal.aborted) return;
