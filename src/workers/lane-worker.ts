@@ -9,7 +9,19 @@ import { connectionId } from '../model.ts';
 import type { Keys } from '../state/keys.ts';
 import { type LaneJobData, type QueueName, UNLIMITED_STALLS } from '../state/queues.ts';
 import { bullConnection, type RedisAddress } from '../state/redis.ts';
-import type { LaneEnd, LaneStop } from './run-lane.ts';
+
+export interface LaneStop {
+  /**
+   * Aborts what the job is waiting for: with {@link ProcessStopping} it should let go in good order, with
+   * {@link FencedError} it is somebody else's already, and nothing may be written.
+   */
+  readonly signal: AbortSignal;
+  /** True: finish what is in hand, then let go. */
+  draining(): boolean;
+}
+
+/** `again`: the same job is to come back. */
+export type LaneEnd = { readonly kind: 'done' } | { readonly kind: 'again'; readonly afterMs: number };
 
 export interface LaneWorkerOptions {
   readonly queue: Exclude<QueueName, 'connections'>;
@@ -59,7 +71,7 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
       const facts = { queue, connection: job.data.connectionId, lane: job.data.lane };
       if (stop.signal.aborted) log.info({ event: 'lane.cut', ...facts, reason: explain(error) }, 'a lane job was cut');
       else log.error({ event: 'lane.failed', ...facts, err: error }, 'a lane job failed; it is tried again');
-      return { kind: 'again', afterMs: AFTER_FAILURE_MS };
+      return { kind: 'again', afterMs: stop.signal.aborted ? 0 : AFTER_FAILURE_MS };
     });
     if (end.kind === 'again') await putBack(job, token, end.afterMs, log);
   };

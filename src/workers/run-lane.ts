@@ -33,6 +33,7 @@ import {
 import type { LaneJobData } from '../state/queues.ts';
 import type { RedisClient } from '../state/redis.ts';
 import type { Safeguards } from '../state/safeguards.ts';
+import type { LaneEnd, LaneStop } from './lane-worker.ts';
 import { isLate, planReplies, type TurnMessage, turnLetter } from './reply-plan.ts';
 
 export interface LaneDeps {
@@ -51,16 +52,6 @@ export interface LaneDeps {
 export type LaneSender =
   | { readonly kind: 'ready'; readonly sender: Pick<Sender, 'split'>; readonly dedupeWindowMs: number }
   | { readonly kind: 'none'; readonly reason: string };
-
-export interface LaneStop {
-  /** Aborts the agent's call; with {@link ProcessStopping} the turn is let go, with {@link FencedError} left alone. */
-  readonly signal: AbortSignal;
-  /** True: finish the turn in hand, then let go. */
-  draining(): boolean;
-}
-
-/** `again`: the same job is to come back. */
-export type LaneEnd = { readonly kind: 'done' } | { readonly kind: 'again'; readonly afterMs: number };
 
 /** The same turn is taken this often after a crash; then its messages become dead letters. */
 const MAX_CRASHES = 5;
