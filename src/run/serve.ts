@@ -56,15 +56,10 @@ export async function serve(options: ServeOptions): Promise<number> {
 
   const identity = processIdentity();
   const ended = new AbortController();
-  const running = startRoles(options, storage, identity, ended.signal);
   try {
-    await Promise.race([
-      Promise.all([
-        writeDesired(config, storage, roles.includes('scheduler'), log),
-        ...running.parts.map((part) => part.ready),
-      ]),
-      stop.ending,
-    ]);
+    await writeDesired(config, storage, roles.includes('scheduler'), log);
+    const running = startRoles(options, storage, identity, ended.signal);
+    await Promise.race([Promise.all(running.parts.map((part) => part.ready)), stop.ending]);
     if (!starting.signal.aborted) tellReady(log, identity, roles);
     const reason = await stop.ending;
     running.reporter.draining();

@@ -66,6 +66,7 @@ export async function openStorage(config: Config, cwd: string, log: Logger, sign
 }
 
 async function waitUntilFit(client: RedisClient, embedded: boolean, log: Logger, signal: AbortSignal): Promise<void> {
+  const startedAt = performance.now();
   for (let told = false; ; ) {
     signal.throwIfAborted();
     try {
@@ -77,8 +78,11 @@ async function waitUntilFit(client: RedisClient, embedded: boolean, log: Logger,
       return;
     } catch (error) {
       if (!(error instanceof TransientError)) throw error;
-      if (!told) log.warn({ event: 'redis-away', reason: explain(error) }, 'waiting for Redis');
-      told = true;
+      // The first command may come before the socket is up; that is no trouble yet.
+      if (!told && performance.now() - startedAt > RETRY_MS) {
+        log.warn({ event: 'redis-away', reason: explain(error) }, 'waiting for Redis');
+        told = true;
+      }
     }
     await sleep(client.status === 'ready' ? RETRY_MS : 50, { signal });
   }

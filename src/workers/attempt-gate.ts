@@ -36,7 +36,7 @@ export function createAttemptGate(options: AttemptGateOptions): AttemptGate {
         // Counted from the start of the attempt before, or from the loss when it had been live.
         const from = provenAt === null ? startedAt : now;
         const paced = backoffDelay(backoff, attempt, random()) - (now - from);
-        const delay = Math.max(paced, MIN_DELAY_MS, cause?.minDelayMs ?? 0);
+        const delay = Math.max(Math.round(paced), MIN_DELAY_MS, cause?.minDelayMs ?? 0);
         attempt += 1;
         health.waiting(clock.now() + delay, attempt, cause?.reason ?? null);
         await sleep(delay, { signal });

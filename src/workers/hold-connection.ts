@@ -116,7 +116,7 @@ interface Tenure extends Wanted {
 
 async function holdTenure(deps: HoldDeps, tenure: Tenure): Promise<TenureEnd> {
   const { desired, claim } = tenure;
-  const log = deps.log.child({ connection: desired.id, fencingToken: claim.token });
+  const log = deps.log.child({ connection: desired.id, worker: deps.worker, fencingToken: claim.token });
   const startedAt = deps.clock.monotonic();
   using drain = childController(tenure.drain);
   const stop = new AbortController();
@@ -146,14 +146,26 @@ function watch(
 ): { health: HealthRecorder; kept: KeptTenure } {
   const { claim, desired, view } = tenure;
   let change: string | null = null;
+  let shown: { readonly name: string; readonly reason: string | null } | null = null;
   const health = new HealthRecorder(deps.clock, deps.timings.dialTimeoutMs, (state, reason) => {
-    change = JSON.stringify({ state: state.name, reason });
-    log[reason === null ? 'info' : 'warn']({ event: 'state', state, reason }, `connection is ${state.name}`);
+    deps.keeper.writeSoon(claim.token);
+    const fields = { event: 'state', state: state.name, detail: state, reason };
+    const said = `connection is ${state.name}${reason === null ? '' : `: ${reason}`}`;
+    // Phases of one attempt, and a loss that turns into a wait, are one change to people.
+    const same = shown?.name === state.name && shown.reason === reason;
+    const wasLive = shown?.name === 'live';
+    shown = { name: state.name, reason };
+    if (same) {
+      log.debug(fields, said);
+      return;
+    }
+    log[state.name === 'waiting' ? 'warn' : 'info'](fields, said);
+    // The history keeps ups and downs; the attempts of an outage would push everything else out of it.
+    if (wasLive || state.name === 'live') change = JSON.stringify({ state: state.name, reason });
     view.show(
       { state: state.name, reason, worker: deps.worker, fencingToken: claim.token },
-      `${state.name}${reason === null ? '' : `: ${reason}`} (${deps.worker}, token ${claim.token})`,
+      `${said} (${deps.worker}, token ${claim.token})`,
     );
-    deps.keeper.writeSoon(claim.token);
   });
   const kept: KeptTenure = {
     id: desired.id,
