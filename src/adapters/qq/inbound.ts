@@ -45,7 +45,7 @@ const attachment = z.looseObject({
 const common = {
   id: z.string().min(1),
   content: z.string().nullish().catch(''),
-  timestamp: z.unknown(),
+  timestamp: z.unknown().optional(),
   attachments: z.array(attachment).nullish().catch([]),
 };
 const author = z.looseObject({

@@ -154,7 +154,8 @@ const envelope = z.object({
   id: z.string().nullish().catch(null),
   s: z.int().nonnegative().nullish(),
   t: z.string().nullish(),
-  d: z.unknown(),
+  // Optional by name: to zod, a key that may hold anything must still be there, and ACKs have none.
+  d: z.unknown().optional(),
 });
 const hello = z.object({ heartbeat_interval: z.number().min(10).max(3_600_000) });
 
