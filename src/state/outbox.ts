@@ -7,7 +7,7 @@
  */
 import { TransientError } from '../errors.ts';
 import type { ConnectionId, OutboundPart } from '../model.ts';
-import { DEAD_LETTERS_KEPT, deadLetterFields, type NewDeadLetter } from './dead-letters.ts';
+import { DEAD_LETTERS_KEPT, type DeadLetter, deadLetterFields, type NewDeadLetter } from './dead-letters.ts';
 import { type Keys, laneId } from './keys.ts';
 import type { LaneJobData } from './queues.ts';
 import type { RedisClient } from './redis.ts';
@@ -17,6 +17,7 @@ const appendScript = loadScript('append-parts');
 const beginScript = loadScript('begin-delivery');
 const startScript = loadScript('start-attempt');
 const settleScript = loadScript('settle-part');
+const retryScript = loadScript('retry-send');
 
 /** Longer than any reply window, so that ordinals of one inbound message are never given twice, ms. */
 const REPLY_COUNT_KEPT_MS = 7 * 24 * 3_600_000;
@@ -59,6 +60,39 @@ export async function appendParts(
     ),
   )) as [string, string];
   return { connectionId: id, lane, activation: Number(answer[0]) };
+}
+
+/**
+ * Puts the part of a dead letter of kind `send` back at the end of its outbox, and removes the letter, in one step. A reply
+ * whose window is over goes out as a message of its own: a person asked for it.
+ *
+ * @param now - Redis ms
+ * @returns what to wake, or `null` when the letter was gone (someone else retried it) or holds no readable part
+ * @throws TransientError when Redis gave no answer or is full
+ */
+export async function retrySendLetter(
+  client: RedisClient,
+  keys: Keys,
+  id: ConnectionId,
+  letter: DeadLetter,
+  now: number,
+): Promise<LaneJobData | null> {
+  const part = letter.body as unknown as OutboundPart | string | null;
+  if (letter.kind !== 'send' || part === null || typeof part === 'string') return null;
+  const { ordinal, ...rest } = part;
+  const isLate = part.reply.deadlineAt !== null && now >= part.reply.deadlineAt;
+  const again: UnsentPart = { ...rest, mode: isLate ? 'active' : part.mode };
+  const lane = laneId(id, part.conversation);
+  const k = keys.connection(id);
+  const activation = await asking('retry send', () =>
+    runScript(
+      client,
+      retryScript,
+      [k.deadLetters, k.outbox(lane), k.outboxState(lane), k.activeOutboxes],
+      [letter.id, lane, `${ordinal}\n${JSON.stringify(again)}`],
+    ),
+  );
+  return activation === 0 ? null : { connectionId: id, lane, activation: Number(activation) };
 }
 
 /** The part to be sent next, and what is known about earlier tries. */

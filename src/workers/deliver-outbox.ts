@@ -28,6 +28,7 @@ import {
   judgeUnsendable,
   type Verdict,
 } from './delivery-verdict.ts';
+import type { LaneEnd, LaneStop } from './lane-worker.ts';
 import type { SenderAnswer } from './senders.ts';
 
 export interface DeliveryDeps {
@@ -45,20 +46,12 @@ export interface DeliveryDeps {
   readonly sendTimeoutMs: number;
 }
 
-/** `again`: there is more to send, but not for `afterMs`. */
-export type Wake = { readonly kind: 'done' } | { readonly kind: 'again'; readonly afterMs: number };
-
 type Step = { readonly kind: 'next'; readonly next: Next } | { readonly kind: 'again'; readonly afterMs: number };
-
-export interface DeliveryStop {
-  /** Aborts a send at once; the job goes back and the attempt counts as interrupted. */
-  readonly signal: AbortSignal;
-  /** True: finish the part in hand, then let go. */
-  draining(): boolean;
-}
 
 /** Waits up to this long keep the slot: giving it back would cost more, ms. */
 const MOMENT_MS = 100;
+/** Then the conversation queues up again behind the others. */
+const PARTS_PER_JOB = 50;
 /** A connection that can't be sent for here, or has all its slots, is looked at again after this, ms. */
 const ELSEWHERE_MS = 500;
 const UNSENDABLE_MS = 5_000;
@@ -69,7 +62,7 @@ const REDIS_PATIENCE_MS = 20_000;
  * @throws the signal's reason; TransientError when Redis stays away. The outbox is whole in both cases, and a later
  *   activation job goes on with it
  */
-export async function deliverOutbox(deps: DeliveryDeps, job: LaneJobData, stop: DeliveryStop): Promise<Wake> {
+export async function deliverOutbox(deps: DeliveryDeps, job: LaneJobData, stop: LaneStop): Promise<LaneEnd> {
   const id = job.connectionId as ConnectionId;
   if (!deps.slots.enter(id)) return { kind: 'again', afterMs: ELSEWHERE_MS * (1 + Math.random()) };
   try {
@@ -81,13 +74,13 @@ export async function deliverOutbox(deps: DeliveryDeps, job: LaneJobData, stop: 
 
 class Delivery {
   readonly #deps: DeliveryDeps;
-  readonly #stop: DeliveryStop;
+  readonly #stop: LaneStop;
   readonly #id: ConnectionId;
   readonly #lane: string;
   readonly #outbox: Outbox;
   readonly #log: Logger;
 
-  constructor(deps: DeliveryDeps, job: LaneJobData, stop: DeliveryStop) {
+  constructor(deps: DeliveryDeps, job: LaneJobData, stop: LaneStop) {
     this.#deps = deps;
     this.#stop = stop;
     this.#id = job.connectionId as ConnectionId;
@@ -96,15 +89,15 @@ class Delivery {
     this.#log = deps.log.child({ connection: this.#id, lane: job.lane });
   }
 
-  async run(): Promise<Wake> {
+  async run(): Promise<LaneEnd> {
     const desired = await this.#insist(() => this.#readDesired());
     let next = await this.#insist(() => this.#outbox.begin());
-    for (;;) {
+    for (let parts = 0; ; parts += 1) {
       const { head } = next;
       if (head === 'gone' || head === 'idle') return { kind: 'done' };
       // Whoever fenced us has the job. Coming back is for the case that it has not.
       if (head === 'fenced') return { kind: 'again', afterMs: ELSEWHERE_MS };
-      if (this.#stop.draining()) return { kind: 'again', afterMs: 0 };
+      if (this.#stop.draining() || parts === PARTS_PER_JOB) return { kind: 'again', afterMs: 0 };
       const step = await this.#guardedStep(desired, head, next.now);
       if (step.kind === 'again') return step;
       next = step.next;

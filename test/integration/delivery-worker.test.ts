@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { SendOutcome } from '../../src/model.ts';
+import { retrySendLetter } from '../../src/state/outbox.ts';
 import {
   type DeliveryBench,
   deliveryBench,
@@ -243,6 +244,44 @@ describe('what the platform says', () => {
     await asleep(bench);
     expect(sender.calls.map((part) => part.ordinal)).toEqual([1, 1]);
     expect(await bench.counters()).toEqual({ sendRetries: '1', duplicatesSent: '1' });
+  });
+});
+
+describe('dead letters of sends', () => {
+  it('can be tried again once, under the same ordinal', async () => {
+    await using bench = await deliveryBench(redis.server);
+    const sender = scriptedSender((_, call) => (call === 1 ? { kind: 'rejected', ...WHY } : SENT));
+    bench.worker(sender.adapter);
+    await bench.push([replyPart('c2c:A', 'one'), replyPart('c2c:A', 'two')]);
+    await asleep(bench);
+    const [letter] = await bench.deadLetters();
+    if (letter === undefined) throw new Error('no dead letter');
+    const job = await retrySendLetter(bench.client, bench.keys, bench.id, letter, Date.now());
+    if (job === null) throw new Error('the letter was gone');
+    expect(await retrySendLetter(bench.client, bench.keys, bench.id, letter, Date.now())).toBeNull();
+    await bench.wake(job);
+    await asleep(bench);
+    expect(sender.calls.map((part) => [part.text, part.ordinal, part.mode])).toEqual([
+      ['one', 1, 'passive'],
+      ['two', 2, 'passive'],
+      ['one', 1, 'passive'],
+    ]);
+    expect(await bench.deadLetters()).toEqual([]);
+  });
+
+  it('go out as messages of their own when their window is over', async () => {
+    await using bench = await deliveryBench(redis.server);
+    const sender = scriptedSender(() => SENT);
+    bench.worker(sender.adapter);
+    await bench.push([replyPart('c2c:A', 'late', { deadlineAt: Date.now() - 1 })]);
+    await asleep(bench);
+    const [letter] = await bench.deadLetters();
+    if (letter === undefined) throw new Error('no dead letter');
+    const job = await retrySendLetter(bench.client, bench.keys, bench.id, letter, Date.now());
+    if (job === null) throw new Error('the letter was gone');
+    await bench.wake(job);
+    await asleep(bench);
+    expect(sender.calls.map((part) => [part.text, part.mode])).toEqual([['late', 'active']]);
   });
 });
 

@@ -235,7 +235,7 @@ function bucketOf(address: Address, mode: OutboundPart['mode']): string {
  * @see wiki bot.q.qq.com, changelog and server-inter/message/overview, read 2026-11-22
  */
 function bucketsOf(address: Address, mode: OutboundPart['mode']): ReturnType<Sender['buckets']> {
-  const bot = (name: string, count: number, windowMs: number) => ({ key: name, count, windowMs });
+  const bot = (key: string, count: number, windowMs: number) => ({ key, count, windowMs });
   const own = bucketOf(address, mode);
   switch (address.scene) {
     case 'c2c':
