@@ -50,7 +50,7 @@ export interface DeliveryWorkerOptions {
 export type DeliveryWorker = LaneWorker;
 
 /** Between tries of one part: a short outage is not followed by a long wait. */
-export const DELIVERY_BACKOFF: BackoffPolicy = { baseMs: 500, capMs: 15_000, factor: 2 };
+const DELIVERY_BACKOFF: BackoffPolicy = { baseMs: 500, capMs: 15_000, factor: 2 };
 
 export function createDeliveryWorker(options: DeliveryWorkerOptions): DeliveryWorker {
   const { keys, address, log } = options;
