@@ -142,7 +142,9 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
     const signal = stopping.signal;
     for (;;) {
       await sleep(options.jobLockMs / 5, { signal });
-      const held = [...sessions].filter(([, session]) => !session.lockLost);
+      // Failures come back as ids: a batch must not have one id twice, and of two sessions the newer has the lock.
+      const newest = new Map([...sessions].map(([token, session]) => [session.id, [token, session] as const]));
+      const held = [...newest.values()].filter(([, session]) => !session.lockLost);
       if (held.length === 0) continue;
       try {
         const lost = await bull.extendJobLocks(

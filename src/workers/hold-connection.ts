@@ -132,7 +132,7 @@ async function holdTenure(deps: HoldDeps, tenure: Tenure): Promise<TenureEnd> {
   } finally {
     stop.abort(new DrainRequested('the tenure is over', { again: true }));
   }
-  deps.keeper.letGo(claim.token);
+  deps.keeper.letGo(kept);
   await close(deps, tenure, log, end, deps.clock.monotonic() - startedAt);
   return end;
 }
@@ -148,7 +148,7 @@ function watch(
   let change: string | null = null;
   let shown: { readonly name: string; readonly reason: string | null } | null = null;
   const health = new HealthRecorder(deps.clock, deps.timings.dialTimeoutMs, (state, reason) => {
-    deps.keeper.writeSoon(claim.token);
+    deps.keeper.writeSoon({ id: desired.id, token: claim.token });
     const fields = { event: 'state', state: state.name, detail: state, reason };
     const said = `connection is ${state.name}${reason === null ? '' : `: ${reason}`}`;
     // Phases of one attempt, and a loss that turns into a wait, are one change to people.
@@ -198,7 +198,7 @@ async function runAdapter(
 ): Promise<TenureEnd> {
   const { adapter, claim, desired, secrets } = tenure;
   const { timings, clock, keeper } = deps;
-  const assertHeld = () => keeper.assertHeld(claim.token);
+  const assertHeld = () => keeper.assertHeld({ id: desired.id, token: claim.token });
   const pump = deps.openPump({
     connectionId: desired.id,
     token: claim.token,

@@ -12,10 +12,14 @@ import { type RenewalAnswer, renewLeases } from '../state/leases.ts';
 import type { RedisClient } from '../state/redis.ts';
 import { elapsedSince, type Instant, instant, leaseMargin } from './lease-clock.ts';
 
-/** What the keeper needs of a tenure. */
-export interface KeptTenure {
+/** One tenure of one connection. */
+export interface TenureName {
   readonly id: ConnectionId;
   readonly token: FencingToken;
+}
+
+/** What the keeper needs of a tenure. */
+export interface KeptTenure extends TenureName {
   /** When the claim that granted the lease was sent. */
   readonly claimedAt: Instant;
   heartbeat(): string;
@@ -45,9 +49,10 @@ const GATHER_MS = 20;
 
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
-  readonly #tenures = new Map<FencingToken, { tenure: KeptTenure; renewedAt: Instant }>();
+  /** By {@link keyOf}: fencing tokens alone are not unique, two connections claimed in one ms have the same. */
+  readonly #tenures = new Map<string, { tenure: KeptTenure; renewedAt: Instant }>();
   readonly #believedMs: number;
-  #changed = new Set<FencingToken>();
+  #changed = new Set<string>();
   #gathering: NodeJS.Timeout | undefined;
 
   constructor(options: LeaseKeeperOptions) {
@@ -56,29 +61,29 @@ export class LeaseKeeper {
   }
 
   keep(tenure: KeptTenure): void {
-    this.#tenures.set(tenure.token, { tenure, renewedAt: tenure.claimedAt });
-    this.writeSoon(tenure.token);
+    this.#tenures.set(keyOf(tenure), { tenure, renewedAt: tenure.claimedAt });
+    this.writeSoon(tenure);
   }
 
   /** Stops renewing; safe to call twice. */
-  letGo(token: FencingToken): void {
-    this.#tenures.delete(token);
-    this.#changed.delete(token);
+  letGo(tenure: TenureName): void {
+    this.#tenures.delete(keyOf(tenure));
+    this.#changed.delete(keyOf(tenure));
   }
 
   /** Renews everything now: somebody says that the wishes in Redis changed. */
   lookNow(): void {
-    for (const token of this.#tenures.keys()) this.writeSoon(token);
+    for (const { tenure } of this.#tenures.values()) this.writeSoon(tenure);
   }
 
   /** Writes this tenure's heartbeat within {@link GATHER_MS}, ahead of the regular renewal. */
-  writeSoon(token: FencingToken): void {
-    this.#changed.add(token);
+  writeSoon(tenure: TenureName): void {
+    this.#changed.add(keyOf(tenure));
     this.#gathering ??= setTimeout(() => {
       this.#gathering = undefined;
-      const tokens = [...this.#changed];
+      const names = [...this.#changed];
       this.#changed = new Set();
-      this.#renew(tokens).catch((error: unknown) => this.#options.log.error({ err: error }, 'heartbeat write failed'));
+      this.#renew(names).catch((error: unknown) => this.#options.log.error({ err: error }, 'heartbeat write failed'));
     }, GATHER_MS);
   }
 
@@ -87,15 +92,15 @@ export class LeaseKeeper {
    *
    * @throws FencedError when the lease may have run out in Redis by now
    */
-  assertHeld(token: FencingToken): void {
-    const kept = this.#tenures.get(token);
+  assertHeld(tenure: TenureName): void {
+    const kept = this.#tenures.get(keyOf(tenure));
     if (kept === undefined) throw new FencedError('the tenure is over');
     const elapsed = elapsedSince(this.#options.clock, kept.renewedAt);
     if (elapsed < this.#believedMs || !this.#options.selfFence) return;
     const error = new FencedError(
       `lease not renewed for ${Math.round(elapsed)} ms (it lasts ${this.#options.leaseMs} ms)`,
     );
-    this.#fence(token, error);
+    this.#fence(kept.tenure, error);
     throw error;
   }
 
@@ -118,8 +123,8 @@ export class LeaseKeeper {
 
   #lastFailed = false;
 
-  async #renew(tokens: readonly FencingToken[]): Promise<void> {
-    const batch = tokens.flatMap((token) => this.#tenures.get(token) ?? []);
+  async #renew(names: readonly string[]): Promise<void> {
+    const batch = names.flatMap((name) => this.#tenures.get(name) ?? []);
     if (batch.length === 0) return;
     const { client, keys, leaseMs, clock, log } = this.#options;
     const renewals = batch.map(({ tenure }) => ({
@@ -144,30 +149,33 @@ export class LeaseKeeper {
     this.#lastFailed = false;
     for (const [index, kept] of batch.entries()) {
       const answer = answers[index];
-      if (answer === undefined || !this.#tenures.has(kept.tenure.token)) continue;
+      if (answer === undefined || this.#tenures.get(keyOf(kept.tenure)) !== kept) continue;
       if (answer.current) {
         kept.renewedAt = sentAt;
         kept.tenure.onWishes(answer);
       } else if (this.#options.selfFence) {
-        this.#fence(kept.tenure.token, new FencedError('a newer fencing token exists: another worker took over'));
+        this.#fence(kept.tenure, new FencedError('a newer fencing token exists: another worker took over'));
       }
     }
   }
 
   #fenceExpired(): void {
-    for (const token of [...this.#tenures.keys()]) {
+    for (const { tenure } of [...this.#tenures.values()]) {
       try {
-        this.assertHeld(token);
+        this.assertHeld(tenure);
       } catch {
         // assertHeld has told the tenure.
       }
     }
   }
 
-  #fence(token: FencingToken, error: FencedError): void {
-    const kept = this.#tenures.get(token);
-    if (kept === undefined) return;
-    this.letGo(token);
-    kept.tenure.onFenced(error);
+  #fence(tenure: KeptTenure, error: FencedError): void {
+    if (!this.#tenures.has(keyOf(tenure))) return;
+    this.letGo(tenure);
+    tenure.onFenced(error);
   }
+}
+
+function keyOf({ id, token }: TenureName): string {
+  return `${id}#${token}`;
 }

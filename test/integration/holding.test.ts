@@ -1,0 +1,168 @@
+import { describe, expect, it } from 'vitest';
+import type { HoldContext } from '../../src/adapters/adapter.ts';
+import { FatalError } from '../../src/errors.ts';
+import type { ConnectionId } from '../../src/model.ts';
+import { wishPaused, wishRestart } from '../../src/state/desired.ts';
+import { healthyHold, startOneWorker, TIMINGS } from '../support/one-worker.ts';
+import { useRedis } from '../support/redis.ts';
+
+const redis = useRedis();
+const place = () => ({ path: redis.server.path, prefix: redis.prefix() });
+const id = 'conn-a' as ConnectionId;
+const within = { timeout: 15_000, interval: 50 };
+
+/** Until a hold is told to stop, and then not even then: an adapter that does not cooperate. */
+const deaf = (context: HoldContext) => {
+  context.health.live('identified');
+  return new Promise<void>(() => undefined);
+};
+
+describe('a hold that ends without having been asked to', () => {
+  it.each([
+    ['throws', () => Promise.reject(new Error('a defect in the adapter'))],
+    ['returns', () => Promise.resolve()],
+  ])('is started again when it %s, and the stack is logged at ERROR (F01, F29)', async (_, defect) => {
+    let holds = 0;
+    await using world = await startOneWorker({
+      ...place(),
+      ids: [id],
+      hold: (context) => {
+        holds += 1;
+        return holds === 1 ? defect() : healthyHold(context);
+      },
+    });
+    await expect.poll(async () => (await world.status()).connections[0]?.state, within).toBe('unowned');
+    const between = (await world.status()).connections[0];
+    // P1: what is not live says when the next attempt is, and why.
+    expect(between?.nextAttemptAt).not.toBeNull();
+    await expect.poll(async () => (await world.status()).connections[0]?.state, within).toBe('live');
+    const line = world.lines.find((one) => one.event === 'tenure-ended' && one.end === 'bug');
+    expect(line).toMatchObject({ level: 50, connection: id, worker: world.worker });
+    expect(JSON.stringify(line?.err)).toContain('stack');
+  });
+
+  it('leaves its restart in Redis, so that it survives the process that decided it (F27)', async () => {
+    const where = place();
+    const crashing = await startOneWorker({ ...where, ids: [id], hold: () => Promise.reject(new Error('boom')) });
+    await expect
+      .poll(async () => crashing.client.hget(crashing.keys.connection(id).restarts, 'count'), within)
+      .not.toBeNull();
+    await crashing[Symbol.asyncDispose]();
+    await using next = await startOneWorker({ ...where, ids: [id], hold: healthyHold });
+    expect((await next.status()).connections[0]).toMatchObject({ state: 'unowned', reason: 'a defect ended it: boom' });
+    await expect.poll(async () => (await next.status()).connections[0]?.state, within).toBe('live');
+  });
+});
+
+describe('a fatal verdict', () => {
+  it('parks that connection alone, is probed again, and ends with the credential (F35)', async () => {
+    let secretIsGood = false;
+    let probes = 0;
+    await using world = await startOneWorker({
+      ...place(),
+      ids: ['conn-a', 'conn-b'],
+      hold: (context) => {
+        if (context.connectionId === 'conn-b' || secretIsGood) return healthyHold(context);
+        probes += 1;
+        return Promise.reject(new FatalError('CREDENTIAL_REFUSED', 'the platform refused the secret: correct it'));
+      },
+    });
+    const states = async () => (await world.status()).connections.map((connection) => connection.state);
+    await expect.poll(states, within).toEqual(['parked', 'live']);
+    expect((await world.status()).connections[0]?.reason).toContain('refused the secret');
+    await expect.poll(() => probes, within).toBeGreaterThan(1);
+    expect(await states()).toEqual(['parked', 'live']);
+    secretIsGood = true;
+    await world.desire('f2');
+    await expect.poll(states, within).toEqual(['live', 'live']);
+    expect(await world.client.exists(world.keys.connection(id).parked)).toBe(0);
+  });
+});
+
+describe('an operator', () => {
+  it('pauses and resumes one connection; paused is the only deliberate end (F29)', async () => {
+    await using world = await startOneWorker({ ...place(), ids: [id], hold: healthyHold });
+    const state = async () => (await world.status()).connections[0]?.state;
+    await expect.poll(state, within).toBe('live');
+    await wishPaused(world.client, world.keys, id, true);
+    await expect.poll(() => world.connectionWorker.held, within).toBe(0);
+    expect(await state()).toBe('paused');
+    await wishPaused(world.client, world.keys, id, false);
+    await expect.poll(state, within).toBe('live');
+  });
+
+  it('restarts it: a fresh tenure with a greater token', async () => {
+    await using world = await startOneWorker({ ...place(), ids: [id], hold: healthyHold });
+    const token = async () => (await world.status()).connections[0]?.fencingToken ?? 0;
+    await expect.poll(token, within).toBeGreaterThan(0);
+    const before = await token();
+    await wishRestart(world.client, world.keys, id);
+    await expect.poll(token, within).toBeGreaterThan(before);
+  });
+});
+
+describe('a hold that does not cooperate', () => {
+  it('is left behind at the end of the drain (F28)', async () => {
+    await using world = await startOneWorker({ ...place(), ids: [id], hold: deaf });
+    await expect.poll(async () => (await world.status()).connections[0]?.state, within).toBe('live');
+    await wishRestart(world.client, world.keys, id);
+    await expect.poll(() => world.lines.filter((line) => line.event === 'claimed').length, within).toBeGreaterThan(1);
+  });
+});
+
+describe('a job that nobody can run', () => {
+  it('is cleared and added anew when it lost its data (phantom)', async () => {
+    await using world = await startOneWorker({ ...place(), ids: [id], hold: healthyHold });
+    const state = async () => (await world.status()).connections[0]?.state;
+    await expect.poll(state, within).toBe('live');
+    await wishPaused(world.client, world.keys, id, true);
+    await expect.poll(() => world.connectionWorker.held, within).toBe(0);
+    await world.client.hset(world.queue.toKey(id), 'timestamp', '1');
+    await world.client.lpush(world.queue.toKey('wait'), id);
+    await wishPaused(world.client, world.keys, id, false);
+    await expect.poll(state, within).toBe('live');
+  });
+
+  it('is passed on by a worker without credentials, which says so in status', async () => {
+    const where = place();
+    await using unfit = await startOneWorker({ ...where, ids: [id], hold: healthyHold, secretsOf: () => null });
+    await expect
+      .poll(async () => (await unfit.status()).connections[0]?.reason, within)
+      .toContain('no credentials for the connection');
+    await using fit = await startOneWorker({ ...where, ids: [id], hold: healthyHold });
+    await expect.poll(async () => (await fit.status()).connections[0]?.owner, within).toBe(fit.worker);
+  });
+});
+
+describe('two schedulers and two workers', () => {
+  it('hold each connection once', async () => {
+    const where = place();
+    const holders = new Map<string, number>();
+    let worst = 0;
+    const counting = async (context: HoldContext) => {
+      const now = (holders.get(context.connectionId) ?? 0) + 1;
+      holders.set(context.connectionId, now);
+      worst = Math.max(worst, now);
+      try {
+        await healthyHold(context);
+      } finally {
+        holders.set(context.connectionId, (holders.get(context.connectionId) ?? 1) - 1);
+      }
+    };
+    const ids = Array.from({ length: 20 }, (_, n) => `conn-${n}`);
+    await using first = await startOneWorker({ ...where, ids, hold: counting });
+    await using second = await startOneWorker({ ...where, ids, hold: counting });
+    const live = async () => (await second.status()).connections.filter(({ state }) => state === 'live').length;
+    await expect.poll(live, within).toBe(20);
+    await first.connectionWorker.drain('a deploy');
+    await expect.poll(() => second.connectionWorker.held, within).toBe(20);
+    await expect.poll(live, within).toBe(20);
+    const claims = () => second.lines.filter((line) => line.event === 'claimed').length;
+    const claimed = claims();
+    // Long enough for every lease that is not renewed to run out.
+    const later = performance.now() + 2 * TIMINGS.leaseMs;
+    await expect.poll(() => performance.now() > later, within).toBe(true);
+    expect(claims()).toBe(claimed);
+    expect(worst).toBe(1);
+  });
+});

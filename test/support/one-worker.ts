@@ -1,0 +1,190 @@
+/**
+ * A scheduler and a connection worker in the test's own process, on a real Redis, with an adapter the test writes: for
+ * what no platform can be made to do, such as an adapter that returns. Transports are not involved.
+ */
+import { pino } from 'pino';
+import type { Adapter, HoldContext } from '../../src/adapters/adapter.ts';
+import { systemClock } from '../../src/async/clock.ts';
+import type { ConnectionId, WorkerId } from '../../src/model.ts';
+import { startScheduler } from '../../src/scheduler/scheduler.ts';
+import { applyDesired } from '../../src/state/desired.ts';
+import { createKeys } from '../../src/state/keys.ts';
+import { announcePresence } from '../../src/state/presence.ts';
+import { type ConnectionJobData, openQueue } from '../../src/state/queues.ts';
+import { openRedis } from '../../src/state/redis.ts';
+import type { StatusDocument } from '../../src/status/document.ts';
+import { readStatus } from '../../src/status/read.ts';
+import { startConnectionWorker } from '../../src/workers/connection-worker.ts';
+import { LeaseKeeper } from '../../src/workers/lease-keeper.ts';
+
+export const TIMINGS = {
+  leaseMs: 1_500,
+  renewEveryMs: 300,
+  sweepEveryMs: 100,
+  presenceGapMs: 300,
+  stalledEveryMs: 500,
+  probeEveryMs: 1_000,
+};
+
+export interface OneWorkerOptions {
+  readonly path: string;
+  readonly prefix: string;
+  readonly ids: readonly string[];
+  /** `null`: no credentials on this worker. */
+  readonly secretsOf?: (id: ConnectionId) => Record<string, string> | null;
+  hold(context: HoldContext): Promise<void>;
+}
+
+const capabilities: Adapter['capabilities'] = {
+  sharing: 'exclusive-per-slot',
+  cursor: 'session',
+  replay: 'replayable',
+  replayWindowMs: null,
+  acknowledgement: 'implicit-session',
+  ordering: 'per-conversation',
+  pause: 'pause-socket',
+  dedupeWindowMs: 60_000,
+  sendIdempotency: 'none',
+  sendNeedsConnection: false,
+  maxTextLength: 100,
+};
+
+let workers = 0;
+
+export async function startOneWorker(options: OneWorkerOptions) {
+  const address = { path: options.path };
+  const keys = createKeys(options.prefix);
+  const lines: Record<string, unknown>[] = [];
+  const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
+  const ignore = () => undefined;
+  const fenced = openRedis(address, 'fenced', 'test:fenced', ignore);
+  const patient = openRedis(address, 'queue', 'test:patient', ignore);
+  const queue = openQueue<ConnectionJobData>('connections', keys, address, ignore);
+  workers += 1;
+  const worker = `test/${workers}` as WorkerId;
+  const incarnation = `i${workers}`;
+  const ended = new AbortController();
+  await patient.ping();
+  await new Promise<void>((resolve) => (fenced.status === 'ready' ? resolve() : fenced.once('ready', () => resolve())));
+
+  const desire = async (fingerprint: string) => {
+    const wanted = options.ids.map((id) => ({
+      id: id as ConnectionId,
+      platform: 'test',
+      enabled: true,
+      options: {},
+      lateReply: 'active' as const,
+      fingerprint,
+      source: 'config' as const,
+    }));
+    await applyDesired(patient, keys, wanted, { removeOthers: true });
+  };
+  await desire('f1');
+
+  const keeper = new LeaseKeeper({
+    client: fenced,
+    keys,
+    leaseMs: TIMINGS.leaseMs,
+    renewEveryMs: TIMINGS.renewEveryMs,
+    clock: systemClock,
+    log,
+    selfFence: true,
+  });
+  const keeping = keeper.run(ended.signal);
+  const presence = announcePresence(address, keys, `${worker}#${incarnation}`, () => keeper.lookNow(), ignore);
+  const adapter: Adapter = {
+    platform: 'test',
+    capabilities,
+    accountOf: () => 'account',
+    hold: (context) => options.hold(context),
+    createSender: () => {
+      throw new Error('nothing is sent in these tests');
+    },
+  };
+  const sink = { push: ignore, full: false, onFullChange: ignore, storedCursor: null, flush: async () => undefined };
+  const connectionWorker = startConnectionWorker({
+    worker,
+    incarnation,
+    address,
+    keys,
+    capacity: 100,
+    share: () => 100,
+    jobLockMs: 5_000,
+    drainMs: 1_000,
+    log,
+    hold: {
+      client: fenced,
+      keys,
+      worker,
+      incarnation,
+      keeper,
+      adapters: new Map([['test', adapter]]),
+      secretsOf: options.secretsOf ?? (() => ({})),
+      budgetFor: () => ({ take: async () => ({ granted: true }) }),
+      openPump: () => ({ sink, close: async () => undefined }),
+      timings: {
+        leaseMs: TIMINGS.leaseMs,
+        drainMs: 1_000,
+        dialTimeoutMs: 1_000,
+        healthyAfterMs: 1_000,
+        probeEveryMs: TIMINGS.probeEveryMs,
+        backoff: { baseMs: 100, capMs: 500, factor: 1.3 },
+      },
+      clock: systemClock,
+      log,
+    },
+  });
+  const scheduler = startScheduler(
+    {
+      worker,
+      client: patient,
+      address,
+      keys,
+      queue,
+      sweepLanes: async () => undefined,
+      timings: TIMINGS,
+      clock: systemClock,
+      log,
+    },
+    ended.signal,
+  );
+  await scheduler.ready;
+
+  return {
+    keys,
+    client: patient,
+    queue,
+    worker,
+    connectionWorker,
+    keeper,
+    /** All log lines so far, parsed. */
+    lines,
+    desire,
+    status: (): Promise<StatusDocument> => readStatus(patient, keys, TIMINGS),
+    async [Symbol.asyncDispose]() {
+      await connectionWorker.drain('the test is over');
+      ended.abort();
+      await Promise.all([keeping, scheduler.done]);
+      presence.close();
+      await queue.close();
+      fenced.disconnect();
+      patient.disconnect();
+    },
+  };
+}
+
+/** A hold that is live until told to drain or stop. */
+export async function healthyHold(context: HoldContext): Promise<void> {
+  context.health.connecting('dialing', Date.now() + 1_000);
+  context.health.live('identified');
+  context.gate.proven();
+  const trips = setInterval(() => context.health.roundTrip(), 100);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      context.drain.addEventListener('abort', () => resolve(), { once: true });
+      context.signal.addEventListener('abort', () => reject(context.signal.reason), { once: true });
+    });
+  } finally {
+    clearInterval(trips);
+  }
+}
