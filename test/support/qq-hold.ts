@@ -124,7 +124,9 @@ export function holdQq(qq: QqEmulator, given: HoldQqOptions = {}): HeldQq {
       connecting: (phase) => void health.push({ what: 'connecting', phase }),
       live: (how) => void health.push({ what: 'live', how }),
       lost: (reason) => void health.push({ what: 'lost', reason }),
-      roundTrip: () => void (roundTrips += 1),
+      roundTrip: () => {
+        roundTrips += 1;
+      },
       frame: () => {},
       route: () => {},
       maxSilence: (ms) => void silences.push(ms),
