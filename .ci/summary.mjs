@@ -19,7 +19,8 @@ function count(files) {
       else counts.skipped += 1;
     }
     // A file that could not be loaded, or whose hook failed, has no failed test of its own.
-    if (file.status === 'failed' && file.assertionResults.every(({ status }) => status !== 'failed')) counts.failed += 1;
+    if (file.status === 'failed' && file.assertionResults.every(({ status }) => status !== 'failed'))
+      counts.failed += 1;
   }
   return counts;
 }
