@@ -10,7 +10,7 @@ import type { z } from 'zod';
 import type { AgentConfig } from './config/agent.ts';
 import { type ConfigDocument, findDocument } from './config/document.ts';
 import { keyPath, problemLines } from './config/problems.ts';
-import type { QqOptions } from './config/qq.ts';
+import { type QqOptions, qqOptionsOf } from './config/qq.ts';
 import { pathId, type Resolved, resolveReferences } from './config/references.ts';
 import { configSchema, type ParsedConfig } from './config/schema.ts';
 import type { Timings } from './config/timings.ts';
@@ -154,7 +154,8 @@ function withoutKey({ apiKey: _, ...agent }: Extract<AgentConfig, { kind: 'opena
 }
 
 function splitConnection(connection: ParsedConfig['connections'][number], withSecrets: boolean): ConnectionConfig {
-  const { id, platform, enabled, lateReply, clientSecret, ...options } = connection;
+  const { id, platform, enabled, lateReply, clientSecret } = connection;
+  const options = qqOptionsOf(connection);
   const fingerprint = createHash('sha256')
     .update(JSON.stringify([platform, options, clientSecret]))
     .digest('hex');

@@ -31,11 +31,11 @@ const freshIdentify = z
       z.literal(false),
       keysOf({
         afterMs: durationMs(48 * 3_600_000, 'Age of a session from which it is replaced.', {
-          least: 60_000,
+          least: 1_000,
           most: 30 * 86_400_000,
         }),
         quietMs: durationMs(600_000, 'Silence of the users that must have passed first.', {
-          least: 1_000,
+          least: 100,
           most: 86_400_000,
         }),
       }),
@@ -65,7 +65,7 @@ export const qqSchema = keysOf(
     ).default('active'),
     appId: z
       .string({ error: ({ input }) => appIdProblem(input) })
-      .min(1, { error: 'is empty; write appId: "102000000"' })
+      .regex(/^\d{1,20}$/, { error: 'must be digits in quotes, as the QQ bot console shows them: appId: "102000000"' })
       .describe('App id of the bot; always in quotes.'),
     clientSecret: text('App secret of the bot.', 'clientSecret: ${QQ_CLIENT_SECRET}, or clientSecretFile'),
     apiBaseUrl: httpUrl('Base URL of the OpenAPI.', 'https://api.sgroup.qq.com').default('https://api.sgroup.qq.com'),
@@ -91,12 +91,13 @@ export const qqSchema = keysOf(
       )
       .describe('Kinds of events to ask for: names, or the sum of their bits.'),
     freshIdentify,
-    pingEveryMs: durationMs(8_000, 'How often a WebSocket ping tests the socket.', { least: 50, most: 300_000 }),
+    pingEveryMs: durationMs(8_000, 'How often a WebSocket ping tests the socket.', { least: 10, most: 300_000 }),
     pongDeadlineMs: durationMs(4_000, 'A ping without an answer after this ends the socket.', {
       least: 50,
       most: 120_000,
     }),
-    maxReplyChars: count(2_000, 'Longest text of one message; longer replies are split.', { least: 20, most: 20_000 }),
+    sendTimeoutMs: durationMs(10_000, 'Bound of one send; QQ asks for at least 5 s.', { least: 100, most: 120_000 }),
+    maxReplyChars: count(2_000, 'Longest text of one message; longer replies are split.', { least: 100, most: 10_000 }),
   },
   {
     proxy: 'is not supported yet: a later version dials through proxies; remove it',
@@ -115,8 +116,15 @@ export const qqSchema = keysOf(
 });
 
 type QqConnection = z.output<typeof qqSchema>;
+type OwnKeys = Omit<QqConnection, 'id' | 'platform' | 'enabled' | 'lateReply' | 'clientSecret' | 'maxReplyChars'>;
 /** What the adapter gets as its options: JSON, no secret, also stored in Redis. */
-export type QqOptions = Readonly<Omit<QqConnection, 'id' | 'platform' | 'enabled' | 'lateReply' | 'clientSecret'>>;
+export type QqOptions = Readonly<OwnKeys & { readonly maxTextLength: number }>;
+
+/** The adapter's part of a connection. */
+export function qqOptionsOf(connection: QqConnection): QqOptions {
+  const { id, platform, enabled, lateReply, clientSecret, maxReplyChars, ...own } = connection;
+  return { ...own, maxTextLength: maxReplyChars };
+}
 
 function appIdProblem(input: unknown): string {
   if (typeof input !== 'number') return 'is missing; add appId: "102000000"';

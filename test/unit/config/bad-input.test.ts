@@ -101,6 +101,11 @@ describe('one clear line', () => {
       qq('freshIdentify: true'),
       'connections[0] (qq-main).freshIdentify: must be false, or a group of keys: { afterMs: 172800000, quietMs: 600000 }',
     ],
+    [
+      'an app id that is none',
+      instead('appId', 'my-bot'),
+      'connections[0] (qq-main).appId: must be digits in quotes, as the QQ bot console shows them: appId: "102000000"',
+    ],
     // missing
     [
       'no secret',

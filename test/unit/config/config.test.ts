@@ -1,9 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { qqOptionsSchema, readQqOptions } from '../../../src/adapters/qq/options.ts';
 import { DEFAULT_INTENTS } from '../../../src/adapters/qq/protocol.ts';
 import { loadConfig } from '../../../src/config.ts';
 import { redact } from '../../../src/log.ts';
+import type { JsonValue } from '../../../src/model.ts';
 import { folderWith, load, problemsOf, QQ } from './load.ts';
 
 describe('a configuration file', () => {
@@ -31,9 +33,19 @@ describe('a configuration file', () => {
       freshIdentify: { afterMs: 172_800_000, quietMs: 600_000 },
       pingEveryMs: 8_000,
       pongDeadlineMs: 4_000,
-      maxReplyChars: 2_000,
+      sendTimeoutMs: 10_000,
+      maxTextLength: 2_000,
     });
     expect(JSON.stringify(connection?.options)).not.toContain('secret');
+  });
+
+  it('gives the QQ adapter exactly the options it knows, so that no key is lost between the two', () => {
+    const options = load(`${QQ}    maxReplyChars: 321\n    sendTimeoutMs: 6000\n    freshIdentify: false\n`)
+      .connections[0]?.options;
+    expect(options).toMatchObject({ maxTextLength: 321, sendTimeoutMs: 6_000, freshIdentify: false });
+    expect(readQqOptions(options as JsonValue)).toEqual(options);
+    expect(readQqOptions(load(QQ).connections[0]?.options as JsonValue)).toEqual(load(QQ).connections[0]?.options);
+    expect(Object.keys(qqOptionsSchema.shape).sort()).toEqual(Object.keys(options ?? {}).sort());
   });
 
   it('gives a connection another fingerprint when its secret or an option changes, and only then', () => {
