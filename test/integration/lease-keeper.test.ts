@@ -1,0 +1,134 @@
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { FencedError } from '../../src/errors.ts';
+import type { ConnectionId, FencingToken, WorkerId } from '../../src/model.ts';
+import { createKeys, type Keys } from '../../src/state/keys.ts';
+import { claimLease, declareDead, parseLease } from '../../src/state/leases.ts';
+import { openRedis, type RedisClient } from '../../src/state/redis.ts';
+import { instant } from '../../src/workers/lease-clock.ts';
+import { type KeptTenure, LeaseKeeper } from '../../src/workers/lease-keeper.ts';
+import { useRedis } from '../support/redis.ts';
+
+const redis = useRedis();
+const LEASE_MS = 1_500;
+const within = { timeout: 10_000, interval: 20 };
+
+let client: RedisClient;
+let keys: Keys;
+let skewMs: number;
+let ended: AbortController;
+let running: Promise<void>;
+let keeper: LeaseKeeper;
+
+/** The real clock; the wall clock can be stepped. */
+const clock = { now: () => Date.now() + skewMs, monotonic: () => performance.now() };
+
+beforeEach(async () => {
+  skewMs = 0;
+  client = openRedis({ path: redis.server.path }, 'fenced', 'test', () => undefined);
+  await new Promise<void>((resolve) => client.once('ready', () => resolve()));
+  keys = createKeys(redis.prefix());
+  ended = new AbortController();
+  keeper = new LeaseKeeper({
+    client,
+    keys,
+    leaseMs: LEASE_MS,
+    renewEveryMs: 300,
+    clock,
+    log: pino({ level: 'silent' }),
+    selfFence: true,
+  });
+  running = keeper.run(ended.signal);
+});
+
+afterEach(async () => {
+  ended.abort();
+  await running;
+  client.disconnect();
+});
+
+async function tenure(name: string): Promise<{ kept: KeptTenure; fenced: FencedError[] }> {
+  const id = name as ConnectionId;
+  const claimedAt = instant(clock);
+  const claimant = { worker: 'a/1' as WorkerId, incarnation: 'i', jobToken: 'a/1.i-1' };
+  const claim = await claimLease(client, keys, id, claimant, LEASE_MS);
+  if (claim.kind !== 'granted') throw new Error('the lease is busy');
+  return keep(id, claim.token, claimedAt);
+}
+
+function keep(id: ConnectionId, token: FencingToken, claimedAt: KeptTenure['claimedAt']) {
+  const fenced: FencedError[] = [];
+  const kept: KeptTenure = {
+    id,
+    token,
+    claimedAt,
+    heartbeat: () => '{"state":"live"}',
+    takeChange: () => null,
+    onFenced: (error) => fenced.push(error),
+    onWishes: () => undefined,
+  };
+  keeper.keep(kept);
+  return { kept, fenced };
+}
+
+const until = async (id: string) =>
+  parseLease(await redis.server.client().hgetall(keys.connection(id as ConnectionId).lease)).until;
+
+describe('the lease keeper', () => {
+  it('keeps leases alive far beyond their length, several in one batch', async () => {
+    const [a, b] = [await tenure('conn-a'), await tenure('conn-b')];
+    const first = await until('conn-a');
+    await expect.poll(async () => (await until('conn-a')) - first, within).toBeGreaterThan(2 * LEASE_MS);
+    expect(await until('conn-b')).toBeGreaterThan(first + LEASE_MS);
+    expect([...a.fenced, ...b.fenced]).toEqual([]);
+    keeper.assertHeld(a.kept);
+  });
+
+  it('keeps two tenures apart that were granted the same token', async () => {
+    const a = await tenure('conn-a');
+    const b = keep('conn-b' as ConnectionId, a.kept.token, instant(clock));
+    // conn-b was never claimed: only its own tenure may be told so.
+    await expect.poll(() => b.fenced.length, within).toBe(1);
+    expect(a.fenced).toEqual([]);
+    expect(() => keeper.assertHeld(b.kept)).toThrow('the tenure is over');
+    keeper.assertHeld(a.kept);
+  });
+
+  it('tells a holder that was overtaken (F22)', async () => {
+    const { kept, fenced } = await tenure('conn-a');
+    await declareDead(redis.server.client() as unknown as RedisClient, keys, kept.id, kept.token, 'judged dead');
+    await expect.poll(() => fenced.length, within).toBe(1);
+    expect(fenced[0]?.message).toContain('another worker took over');
+    expect(() => keeper.assertHeld(kept)).toThrow();
+  });
+
+  it('stops a holder by itself before its lease can have run out, when Redis does not answer (F37)', async () => {
+    const { fenced } = await tenure('conn-a');
+    const runsOutAt = await until('conn-a');
+    await redis.server.freeze();
+    try {
+      await expect.poll(() => fenced.length, within).toBe(1);
+      // Nobody could renew since the freeze, so the lease in Redis ends at most one renewal after what we read.
+      expect(Date.now()).toBeLessThan(runsOutAt + 300);
+    } finally {
+      await redis.server.thaw();
+    }
+  });
+
+  it('refuses a write at once after the wall clock says that the machine slept', async () => {
+    const { kept, fenced } = await tenure('conn-a');
+    keeper.assertHeld(kept);
+    skewMs = 60_000;
+    expect(() => keeper.assertHeld(kept)).toThrow('lease not renewed');
+    expect(fenced).toHaveLength(1);
+  });
+
+  it('costs nothing when Redis is away for less than the lease allows', async () => {
+    const { fenced } = await tenure('conn-a');
+    const before = await until('conn-a');
+    await redis.server.kill();
+    await redis.server.restart();
+    await expect.poll(async () => (await until('conn-a')) > before, within).toBe(true);
+    expect(fenced).toEqual([]);
+  });
+});
