@@ -109,7 +109,8 @@ function judge(evidence: ConnectionEvidence, moment: ReadMoment, held: boolean):
   return {
     state,
     since: beat.at - stateAgeMs,
-    reason: state === 'live' ? null : reason,
+    // Without a failure before it there is nothing to quote; why it is not live is still said.
+    reason: state === 'live' ? null : (reason ?? 'first attempt of its holder'),
     nextAttemptAt: dueInMs === null ? null : beat.at + dueInMs,
   };
 }
