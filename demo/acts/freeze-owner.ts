@@ -1,0 +1,73 @@
+/**
+ * The worker that holds the connection stops for longer than its lease, as a laptop that sleeps or a machine that swaps,
+ * and then goes on as if nothing had been. Its socket buffer is full, its turns and sends are half done, and all of it
+ * belongs to somebody else by now.
+ */
+import { inWords, markFault, recovered } from '../recovery.ts';
+import type { Act, Stage } from '../stage.ts';
+import { waitFor } from '../wait.ts';
+import type { Owner } from '../world.ts';
+
+/** Users see a message at once, but its sender hears of it only after this, ms: so that sends are in flight, too. */
+const SLOW_ANSWER_MS = 500;
+const BUSY_MS = 20_000;
+const AWAKE_MS = 20_000;
+
+export const freezeOwner: Act = {
+  title: 'The worker that holds the connection freezes (SIGSTOP) in the middle of its work, beyond its lease.',
+  async play(stage) {
+    const { world, qq, traffic, signal } = stage;
+    stage.now('looking for the owner');
+    const frozen = await world.owner(signal);
+    const slow = qq.faults.sendDrip({ overMs: SLOW_ANSWER_MS });
+    try {
+      stage.now('filling lanes and outboxes');
+      await fillOutboxes(stage);
+      const fault = markFault(stage);
+      frozen.process.signal('SIGSTOP');
+      stage.now(`${frozen.process.name} is frozen; waiting for a successor`);
+      const recovery = await recovered(stage, 'frozen worker', fault);
+      // The successor must be busy when the frozen one wakes: then nothing but fencing keeps them apart.
+      stage.now('the successor works');
+      await fillOutboxes(stage);
+      const successor = await world.owner(signal);
+      frozen.process.signal('SIGCONT');
+      stage.now(`${frozen.process.name} is awake again`);
+      const verdict = await watchWoken(stage, frozen, successor);
+      traffic.burst(1);
+      return {
+        recoveries: [recovery],
+        telling: [`${inWords(recovery)}, by ${successor.process.name}`, verdict],
+      };
+    } finally {
+      frozen.process.signal('SIGCONT');
+      slow.clear();
+    }
+  },
+};
+
+/** Says more than can be answered at once, and waits until answers to it begin to come: the rest is in flight then. */
+async function fillOutboxes({ qq, traffic, signal }: Stage): Promise<void> {
+  const first = traffic.said.length;
+  traffic.burst(4);
+  const asked = traffic.idsSince(first);
+  const begun = () => {
+    const replies = qq.journal.of('delivered', ({ replyTo }) => replyTo !== null && asked.has(replyTo));
+    return new Set(replies.map(({ chat }) => chat.id)).size >= traffic.chats - 1;
+  };
+  await waitFor('answers to come', BUSY_MS, signal, begun);
+}
+
+/** @returns what the woken worker did, in words */
+async function watchWoken({ world, signal }: Stage, frozen: Owner, successor: Owner): Promise<string> {
+  const status = await waitFor(`${frozen.process.name} to report again`, AWAKE_MS, signal, async () => {
+    const document = await world.status();
+    return document.workers.some((worker) => worker.id === frozen.process.worker) ? document : undefined;
+  });
+  const now = status.connections[0];
+  const { name } = frozen.process;
+  if (now?.owner === successor.connection.owner && now?.fencingToken === successor.connection.fencingToken) {
+    return `${name} woke up and changed nothing: owner and fencing token stand`;
+  }
+  return `${name} woke up, and the connection moved on (owner ${now?.owner}, fencing token ${now?.fencingToken})`;
+}

@@ -1,0 +1,55 @@
+/**
+ * Tells people what happens: one line when something begins, one with its outcome; on a terminal also a line in between
+ * that moves.
+ */
+import { WriteStream } from 'node:tty';
+
+const FRAMES = '⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏';
+const FRAME_MS = 120;
+const CLEAR_LINE = '\r\u001b[2K';
+
+export class Narrator implements Disposable {
+  readonly #out: NodeJS.WritableStream;
+  readonly #isTerminal: boolean;
+  #spinner: NodeJS.Timeout | undefined;
+
+  /** @param out - moving lines appear only when it is a terminal */
+  constructor(out: NodeJS.WritableStream) {
+    this.#out = out;
+    this.#isTerminal = out instanceof WriteStream;
+  }
+
+  /** A line that stays. */
+  say(line: string): void {
+    this.#stopSpinning();
+    this.#out.write(`${line}\n`);
+  }
+
+  /** Shows what `look` says, with the seconds gone by, until the next line that stays. Nothing without a terminal. */
+  spin(look: () => string): void {
+    this.#stopSpinning();
+    if (!this.#isTerminal) return;
+    const startedAt = performance.now();
+    let frame = 0;
+    this.#spinner = setInterval(() => {
+      const seconds = ((performance.now() - startedAt) / 1_000).toFixed(0);
+      this.#out.write(`${CLEAR_LINE}  ${FRAMES[frame++ % FRAMES.length]} ${seconds} s · ${look()}`);
+    }, FRAME_MS);
+  }
+
+  [Symbol.dispose](): void {
+    this.#stopSpinning();
+  }
+
+  #stopSpinning(): void {
+    if (this.#spinner === undefined) return;
+    clearInterval(this.#spinner);
+    this.#spinner = undefined;
+    this.#out.write(CLEAR_LINE);
+  }
+}
+
+/** `0.42 s`, `12.3 s` */
+export function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(ms < 10_000 ? 2 : 1)} s`;
+}
