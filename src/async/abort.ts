@@ -62,12 +62,6 @@ export async function withDeadline<T>(
   }
 }
 
-/** Resolves (never rejects) when `signal` aborts. */
-export function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-}
-
 /**
  * A controller that aborts with `parent`, keeping the parent's reason, and that lets go of it when disposed.
  */

@@ -36,7 +36,10 @@ async function run(
   const config = loadConfig({ file });
   const log = createLogger({ level: config.log.level, name: 'holdfast' });
   if (config.sabotage !== null) {
-    log.error({ event: 'sabotage', off: config.sabotage }, 'a safeguard is switched off: messages WILL be lost or doubled');
+    log.error(
+      { event: 'sabotage', off: config.sabotage },
+      'a safeguard is switched off: messages WILL be lost or doubled',
+    );
   }
   const cwd = process.cwd();
   if (config.redis.url === null && config.file !== null) await notePlace(config.file, cwd).catch(() => undefined);

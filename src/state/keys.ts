@@ -6,7 +6,6 @@ import { createHash } from 'node:crypto';
 import type { ConnectionId, WorkerId } from '../model.ts';
 
 export type Keys = ReturnType<typeof createKeys>;
-export type ConnectionKeys = ReturnType<Keys['connection']>;
 
 /** @param prefix - `hf` unless several installations share one Redis; tests use one each */
 export function createKeys(prefix: string) {

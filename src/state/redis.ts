@@ -118,7 +118,12 @@ export async function checkRedis(client: RedisClient): Promise<RedisFitness> {
       `Redis has maxmemory-policy ${policy}: it may drop messages. Set "maxmemory-policy noeviction"`,
     );
   }
-  return { version, runId: field('run_id'), uptimeMs: Number(field('uptime_in_seconds')) * 1000, durability: await durabilityOf(client, field('aof_enabled') === '1') };
+  return {
+    version,
+    runId: field('run_id'),
+    uptimeMs: Number(field('uptime_in_seconds')) * 1000,
+    durability: await durabilityOf(client, field('aof_enabled') === '1'),
+  };
 }
 
 async function durabilityOf(client: RedisClient, aof: boolean): Promise<RedisFitness['durability']> {
