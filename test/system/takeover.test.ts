@@ -1,0 +1,165 @@
+/** Two workers and a scheduler as processes of their own: what the death, the drain and the freeze of an owner cost. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type QqEmulator, startQq } from '../emulators/qq/index.ts';
+import { Conversations, NOTHING_WRONG } from '../support/conversations.ts';
+import { type Installation, install, qqConnection, SCALED_PINGS, SCALED_TIMINGS } from '../support/installation.ts';
+import type { ServedProcess } from '../support/served-process.ts';
+import { CLOSED_BOUND_MS, StatusWatch } from '../support/status-watch.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+describe('two workers and a scheduler', () => {
+  let qq: QqEmulator;
+  let installation: Installation;
+  let watch: StatusWatch;
+  let workers: ServedProcess[];
+  let resumedBefore: number;
+
+  beforeAll(async () => {
+    qq = await startQq({ heartbeatIntervalMs: 1_000 });
+    installation = await install({ connections: [qqConnection(qq)], timings: SCALED_TIMINGS });
+    workers = await Promise.all([
+      installation.worker('connections,agent,delivery'),
+      installation.worker('connections,agent,delivery'),
+      installation.scheduler(),
+    ]);
+    workers.pop();
+    await installation.live();
+    watch = new StatusWatch({
+      status: () => installation.status(),
+      bot: qq,
+      halfOpenBoundMs: SCALED_PINGS.pingEveryMs + SCALED_PINGS.pongDeadlineMs + CLOSED_BOUND_MS,
+    });
+  });
+
+  beforeEach(() => {
+    resumedBefore = qq.journal.count('resumed');
+  });
+
+  afterAll(async () => {
+    watch?.[Symbol.dispose]();
+    await installation?.[Symbol.asyncDispose]();
+    await qq?.close();
+  });
+
+  async function ownerProcess(): Promise<ServedProcess> {
+    const { owner } = await installation.live();
+    const found = workers.find(({ pid }) => owner?.endsWith(`/${pid}`));
+    if (found === undefined) throw new Error(`none of our workers is ${owner}`);
+    return found;
+  }
+
+  /** A new worker in place of the ended one, so that the next test has two again. */
+  async function replace(ended: ServedProcess): Promise<void> {
+    workers = [...workers.filter((one) => one !== ended), await installation.worker('connections,agent,delivery')];
+  }
+
+  async function expectTakenOver(before: { owner: string | null; fencingToken: number | null }): Promise<void> {
+    const after = await installation.waitFor(
+      'to be live elsewhere',
+      ({ state, owner }) => state === 'live' && owner !== before.owner,
+    );
+    expect(after.fencingToken).toBeGreaterThan(Number(before.fencingToken));
+    expect(qq.journal.of('identify')).toHaveLength(1);
+    expect(qq.journal.count('resumed') - resumedBefore).toBe(1);
+  }
+
+  it('resumes on the other worker after SIGKILL of the owner; nothing lost or doubled (F10, F16, F28)', async () => {
+    const owner = await ownerProcess();
+    const before = await installation.connection();
+    const people = new Conversations(qq, qq.journal, { name: 'KILL', everyMs: 20 }).start();
+    await delay(1_000);
+    owner.kill('SIGKILL');
+    await expectTakenOver(before);
+
+    expect((await installation.connection()).counters.takeovers).toBe(before.counters.takeovers + 1);
+    await delay(500);
+    const account = await people.account();
+    expect(account).toEqual({ sent: account.sent, ...NOTHING_WRONG });
+    expect(qq.overlap().peak).toBe(1);
+    expect(watch.violations).toEqual([]);
+    await replace(owner);
+  });
+
+  it('hands over by Resume on SIGTERM and leaves with 0 within 10 s (F34)', async () => {
+    const owner = await ownerProcess();
+    const before = await installation.connection();
+    const people = new Conversations(qq, qq.journal, { name: 'TERM', everyMs: 20 }).start();
+    await delay(500);
+    const exit = await owner.stop();
+    expect(exit).toMatchObject({ code: 0, signal: null });
+    expect(exit.afterMs).toBeLessThan(10_000);
+    await expectTakenOver(before);
+
+    const account = await people.account();
+    expect(account).toEqual({ sent: account.sent, ...NOTHING_WRONG });
+    expect(qq.overlap().peak).toBe(1);
+    expect(watch.violations).toEqual([]);
+    await replace(owner);
+  });
+
+  it('replaces a frozen owner, whose late writes then change nothing (F22, F28)', async () => {
+    const owner = await ownerProcess();
+    const before = await installation.connection();
+    const people = new Conversations(qq, qq.journal, { name: 'FREEZE', everyMs: 50 }).start();
+    await delay(500);
+    owner.kill('SIGSTOP');
+    try {
+      await expectTakenOver(before);
+    } finally {
+      owner.kill('SIGCONT');
+    }
+    const token = (await installation.connection()).fencingToken;
+    await delay(SCALED_TIMINGS.leaseMs);
+
+    expect(await installation.live()).toMatchObject({ fencingToken: token });
+    const account = await people.account();
+    expect(account).toEqual({ sent: account.sent, ...NOTHING_WRONG });
+    expect(watch.violations).toEqual([]);
+    // A watchdog may have ended it: then another takes its place.
+    if (owner.exit !== null) await replace(owner);
+  });
+
+  it('leaves at once on a second signal', async () => {
+    const owner = await ownerProcess();
+    const before = await installation.connection();
+    owner.kill('SIGTERM');
+    owner.kill('SIGTERM');
+    expect((await owner.exited).afterMs).toBeLessThan(5_000);
+    await expectTakenOver(before);
+    await replace(owner);
+  });
+});
+
+describe('Ctrl-C in the terminal of `up`', () => {
+  it('drains before the embedded Redis goes, and a restart resumes (F34)', async () => {
+    await using qq = await startQq({ heartbeatIntervalMs: 1_000 });
+    await using installation = await install({
+      connections: [qqConnection(qq)],
+      timings: SCALED_TIMINGS,
+      agent: { kind: 'echo', delayMs: [200, 400] },
+    });
+    const up = await installation.up();
+    await installation.live();
+    const people = new Conversations(qq, qq.journal, { everyMs: 30 }).start();
+    await delay(1_000);
+    up.kill('SIGINT', 'group');
+    const exit = await up.exited;
+
+    expect(exit).toMatchObject({ code: 0, signal: null });
+    expect(exit.afterMs).toBeLessThan(10_000);
+    const events = up.lines.map(({ event }) => event);
+    expect(events.filter((event) => event === 'draining')).toHaveLength(2);
+    // Drained by parent and child, and only then the store: nobody saw it go.
+    expect(events.lastIndexOf('drained')).toBeLessThan(events.indexOf('redis.stopped'));
+    expect(events).not.toContain('redis.lost');
+    expect(up.lines.filter(({ level }) => level === 'error' || level === 'fatal')).toEqual([]);
+    await waitUntil('the socket to be gone', () => !qq.view().live);
+
+    await installation.up();
+    await installation.live();
+    expect(qq.journal.of('identify')).toHaveLength(1);
+    const account = await people.account();
+    expect(account).toEqual({ sent: account.sent, ...NOTHING_WRONG });
+  });
+});
