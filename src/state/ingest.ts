@@ -86,10 +86,22 @@ export function encodeCursor(cursor: Cursor): IngestItem {
   return { kind: 'cursor', eventId: null, lane: null, entry: '', cursor: cursorText(cursor) };
 }
 
+/** A message as it lies in its lane. */
+export interface StoredMessage extends InboundEvent {
+  /** A person took it back from the dead letters. */
+  readonly retried?: true;
+}
+
 /** @throws SyntaxError when `entry` was not made by {@link encodeEvent} */
-export function decodeEntry(entry: string): InboundEvent {
+export function decodeEntry(entry: string): StoredMessage {
   const end = entry.indexOf('\n');
-  return { ...(JSON.parse(entry.slice(0, end)) as Omit<InboundEvent, 'raw'>), raw: entry.slice(end + 1) };
+  return { ...(JSON.parse(entry.slice(0, end)) as Omit<StoredMessage, 'raw'>), raw: entry.slice(end + 1) };
+}
+
+/** @throws SyntaxError as {@link decodeEntry} */
+export function markRetried(entry: string): string {
+  const { raw, ...header } = decodeEntry(entry);
+  return `${JSON.stringify({ ...header, retried: true })}\n${raw}`;
 }
 
 /**

@@ -7,6 +7,7 @@
  */
 import type { ConnectionId, OutboundPart } from '../model.ts';
 import { DEAD_LETTERS_KEPT, type DeadLetter, deadLetterFields, type NewDeadLetter } from './dead-letters.ts';
+import { markRetried } from './ingest.ts';
 import type { Keys } from './keys.ts';
 import type { RedisClient } from './redis.ts';
 import type { Safeguards } from './safeguards.ts';
@@ -68,7 +69,7 @@ export type CommittedTurn =
       readonly kind: 'done';
       /** Messages are left: take the next turn. */
       readonly more: boolean;
-      /** The outbox's activation, to be woken; `null` when it has nothing to send. */
+      /** The outbox's activation when it has to be woken; else `null`. */
       readonly outboxActivation: number | null;
     };
 
@@ -214,7 +215,8 @@ export interface TurnLetterBody {
 }
 
 /**
- * Puts the message of a dead letter back at the end of its lane, and removes the letter, in one step.
+ * Puts the message of a dead letter back at the end of its lane, and removes the letter, in one step. Its answer will
+ * be sent even when it is too late for a reply.
  *
  * @returns the activation to wake, or `null` when the letter was gone (someone else retried it)
  */
@@ -230,7 +232,7 @@ export async function retryTurnLetter(
     client,
     retry,
     [at.deadLetters, at.lane(lane), at.laneState(lane), at.activeLanes, at.cursor],
-    [letter.id, lane, entry],
+    [letter.id, lane, markRetried(entry)],
   );
   return answer === 0 ? null : { lane, activation: Number(answer) };
 }

@@ -6,7 +6,6 @@ import type { Sender } from '../adapters/adapter.ts';
 import type { AgentReply } from '../agents/agent.ts';
 import type { InboundEvent, ReplyHandle } from '../model.ts';
 import type { NewDeadLetter } from '../state/dead-letters.ts';
-import type { DesiredConnection } from '../state/desired.ts';
 import type { NewPart } from '../state/lanes.ts';
 
 /** A message of a turn, with the entry it came from. */
@@ -21,7 +20,8 @@ export interface ReplyPlanRequest {
   /** Reply parts given so far, by reply key. */
   readonly used: ReadonlyMap<string, number>;
   readonly sender: Pick<Sender, 'split'>;
-  readonly lateReply: DesiredConnection['lateReply'];
+  /** Whether what no longer goes as a reply goes as a message of its own; else it becomes a dead letter. */
+  sendsLate(event: InboundEvent): boolean;
   /** Redis ms. */
   readonly now: number;
 }
@@ -63,7 +63,7 @@ export function planReplies(request: ReplyPlanRequest): ReplyPlan {
     for (const piece of passive) parts.push(part('passive', piece));
     used.set(reply.key, (used.get(reply.key) ?? 0) + passive.length);
     if (overflow.length === 0) continue;
-    if (request.lateReply === 'active') {
+    if (request.sendsLate(to)) {
       for (const piece of overflow) parts.push(part('active', piece));
       continue;
     }

@@ -11,11 +11,11 @@ import type { Sender } from '../adapters/adapter.ts';
 import type { Agent, AgentReply } from '../agents/agent.ts';
 import { withDeadline } from '../async/abort.ts';
 import { type BackoffPolicy, backoffDelay } from '../async/backoff.ts';
-import { explain, FencedError, GatewayError, ProcessStopping, TransientError } from '../errors.ts';
+import { explain, GatewayError, ProcessStopping, TransientError } from '../errors.ts';
 import { connectionId, type InboundEvent } from '../model.ts';
 import type { NewDeadLetter } from '../state/dead-letters.ts';
 import { type DesiredConnection, readDesired } from '../state/desired.ts';
-import { decodeEntry } from '../state/ingest.ts';
+import { decodeEntry, type StoredMessage } from '../state/ingest.ts';
 import { insist } from '../state/insist.ts';
 import type { Keys } from '../state/keys.ts';
 import { addLaneJobs, type LaneQueue } from '../state/lane-jobs.ts';
@@ -145,7 +145,7 @@ class LaneRun {
         replies,
         used,
         sender: route.sender,
-        lateReply: desired.lateReply,
+        sendsLate: (event) => sendsLate(event, desired),
         now: redisNow(),
       });
       const history = [...messages.map(said), ...replies.map(answered)];
@@ -175,7 +175,7 @@ class LaneRun {
       } else if (turn.crashes >= MAX_CRASHES) {
         const reason = `its turn ended ${turn.crashes} times without a result, as after a crash`;
         letters.push(turnLetter(job.lane, { event, entry }, 'crashed', 'TURN_CRASHED', reason));
-      } else if (desired.lateReply === 'drop' && isLate(event.reply, turn.now)) {
+      } else if (isLate(event.reply, turn.now) && !sendsLate(event, desired)) {
         const reason = 'its reply window closed before the agent could be asked';
         letters.push(turnLetter(job.lane, { event, entry }, 'too-late', 'REPLY_WINDOW', reason));
       } else {
@@ -310,7 +310,12 @@ const UNREADABLE: InboundEvent = {
   raw: '',
 };
 
-function readEntry(entry: string): InboundEvent | null {
+/** A person who retries a dead letter wants the answer, late or not. */
+function sendsLate(event: StoredMessage, desired: DesiredConnection): boolean {
+  return desired.lateReply === 'active' || event.retried === true;
+}
+
+function readEntry(entry: string): StoredMessage | null {
   try {
     return decodeEntry(entry);
   } catch {

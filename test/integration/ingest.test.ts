@@ -1,4 +1,5 @@
 /** The ingest script itself: every answer it can give, and what it leaves in Redis. */
+import { pino } from 'pino';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { FencingToken, InboundEvent } from '../../src/model.ts';
 import {
@@ -10,6 +11,7 @@ import {
   ingest,
 } from '../../src/state/ingest.ts';
 import { createKeys, type Keys, laneId } from '../../src/state/keys.ts';
+import { MemoryGauge } from '../../src/state/memory-gauge.ts';
 import type { RedisClient } from '../../src/state/redis.ts';
 import { ALL_SAFEGUARDS } from '../../src/state/safeguards.ts';
 import { aside, grantLease, message, QQ } from '../support/inbound.ts';
@@ -215,6 +217,29 @@ describe('ingest', () => {
     expect(stored).toBeGreaterThan(3);
     expect(await full.hget(its.connection(QQ).cursor, 'cursor')).toBe(String(stored));
     expect(await full.llen(its.connection(QQ).lane(ANN))).toBe(stored);
+  });
+});
+
+describe('MemoryGauge', () => {
+  it('calls Redis full at 80 % of its memory and no longer when there is room, and says both', async () => {
+    await using small = await startRedis({ aof: false, args: ['--maxmemory', '8mb'] });
+    const filling = small.client();
+    const lines: { level: number; event: string }[] = [];
+    const log = pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) });
+    const gauge = new MemoryGauge({ client: filling, log });
+    await gauge.look();
+    expect(gauge.full).toBe(false);
+    await filling.setrange('ballast', 6_000_000, 'x');
+    await gauge.look();
+    expect(gauge.full).toBe(true);
+    await small.kill();
+    await small.restart();
+    await gauge.look();
+    expect(gauge.full).toBe(false);
+    expect(lines.map(({ level, event }) => [level, event])).toEqual([
+      [50, 'redis.memory'],
+      [30, 'redis.memory'],
+    ]);
   });
 });
 

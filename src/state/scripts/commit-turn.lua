@@ -8,14 +8,14 @@
 --       10 number of history entries, 11 of parts, 12 of dead letters, then
 --       the history entries; per part: number of its reply counter (1-based), part (JSON without ordinal);
 --       per dead letter: number of fields and values, then these
--- Returns {'stale'}, or {'done', '1' when messages are left, activation of the outbox ('0': it is asleep)}
+-- Returns {'stale'}, or {'done', '1' when messages are left, activation of the outbox if it has to be woken, else '0'}
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 local state = redis.call('HMGET', KEYS[1], 'token', 'turnId', 'count', 'doneTurn', 'active')
 
-local function done()
-  local out = redis.call('HMGET', KEYS[7], 'active', 'activation')
-  return { 'done', redis.call('HGET', KEYS[1], 'active') == '1' and '1' or '0', out[1] == '1' and out[2] or '0' }
+local function done(woken)
+  local activation = woken and redis.call('HGET', KEYS[7], 'activation') or '0'
+  return { 'done', redis.call('HGET', KEYS[1], 'active') == '1' and '1' or '0', activation }
 end
 
 if ARGV[3] == '1' and state[1] ~= ARGV[1] then
@@ -24,7 +24,8 @@ if ARGV[3] == '1' and state[1] ~= ARGV[1] then
 end
 if state[2] ~= ARGV[2] then
   if state[4] == ARGV[2] then
-    return done()
+    -- The answer was lost, and with it who had to wake the outbox.
+    return done(redis.call('HGET', KEYS[7], 'active') == '1')
   end
   redis.call('HINCRBY', KEYS[10], 'staleWrites', 1)
   return { 'stale' }
@@ -40,7 +41,7 @@ if tonumber(ARGV[10]) > 0 then
   redis.call('PEXPIRE', KEYS[3], ARGV[6])
 end
 
-local parts = tonumber(ARGV[11])
+local parts, woken = tonumber(ARGV[11]), false
 for _ = 1, parts do
   local counter = KEYS[10 + tonumber(ARGV[at])]
   local ordinal = redis.call('INCRBY', counter, 1)
@@ -51,6 +52,7 @@ end
 if parts > 0 then
   redis.call('HINCRBY', KEYS[10], 'replies', parts)
   if redis.call('HGET', KEYS[7], 'active') ~= '1' then
+    woken = true
     redis.call('HSET', KEYS[7], 'active', '1')
     redis.call('HINCRBY', KEYS[7], 'activation', 1)
     redis.call('PERSIST', KEYS[7])
@@ -85,4 +87,4 @@ if redis.call('LLEN', KEYS[2]) == 0 then
   redis.call('PEXPIRE', KEYS[1], ARGV[9])
   redis.call('ZREM', KEYS[5], ARGV[4])
 end
-return done()
+return done(woken)
