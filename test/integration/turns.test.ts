@@ -147,6 +147,20 @@ describe('whoever was overtaken', () => {
     expect(await bench.said(ANN)).toEqual(['answer']);
   });
 
+  it('could store its answer without the fence: the id of the turn still keeps a second copy out', async () => {
+    await using bench = await TurnBench.start(redis.server);
+    await bench.store([message('1')]);
+    const first = await begin(bench, 'a');
+    const second = await begin(bench, 'b');
+    if (first.kind !== 'turn' || second.kind !== 'turn') throw new Error('no turn');
+    const open = { ...ALL_SAFEGUARDS, fence: false };
+    const empty = { parts: [], letters: [], history: [] };
+    const commit = (turn: typeof first) => commitTurn(bench.client, bench.keys, REF, turn, empty, LIMITS, open);
+    expect(await commit(first)).toMatchObject({ kind: 'done' });
+    expect(await commit(second)).toMatchObject({ kind: 'done', more: false });
+    expect(await bench.counter('turns')).toBe(1);
+  });
+
   it('repeats begin after a lost answer without counting a crash', async () => {
     await using bench = await TurnBench.start(redis.server);
     await bench.store([message('1')]);
@@ -418,6 +432,16 @@ describe('what a crash leaves', () => {
     await bench.wake(ANN, 1);
     await vi.waitFor(async () => expect(await bench.said(ANN)).toEqual(['re: text 1', 're: text 2']), soon);
     expect(await bench.letters()).toMatchObject([{ outcome: 'crashed', code: 'UNREADABLE' }]);
+  });
+
+  it('a lane whose connection no process here can reply for waits, with its job', async () => {
+    await using bench = await TurnBench.start(redis.server);
+    await bench.worker(agent(answers), { adapters: new Map() }).ready;
+    await bench.receive([message('1')]);
+    await vi.waitFor(() => expect(bench.events('turn.no-sender')).toHaveLength(1), soon);
+    expect(bench.events('turn.no-sender')[0]).toMatchObject({ level: 40, reason: expect.stringContaining('"test"') });
+    expect(await bench.turnJobs()).toEqual([`lane-${LANE}-1`]);
+    expect(await bench.client.llen(bench.at.lane(LANE))).toBe(1);
   });
 
   it('messages of a removed connection wait until it is back', async () => {

@@ -1,0 +1,60 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { InboundEvent, JsonValue } from '../../../src/model.ts';
+import { decodeEntry, encodeEvent, markRetried } from '../../../src/state/ingest.ts';
+import { message, QQ } from '../../support/inbound.ts';
+
+const text = fc.string({ unit: 'grapheme' });
+const event: fc.Arbitrary<InboundEvent> = fc.record({
+  kind: fc.constant('message' as const),
+  eventId: fc.option(text),
+  conversation: text,
+  sender: fc.option(fc.record({ id: text, name: fc.option(text) })),
+  text,
+  attachments: fc.array(fc.record({ contentType: text, url: text, name: fc.option(text) }), { maxLength: 2 }),
+  platformAt: fc.option(fc.nat()),
+  receivedAt: fc.nat(),
+  reply: fc.option(
+    fc.record({
+      key: text,
+      deadlineAt: fc.option(fc.nat()),
+      quota: fc.option(fc.nat()),
+      // -0 is 0 in JSON.
+      address: fc.jsonValue().map((value) => JSON.parse(JSON.stringify(value)) as JsonValue),
+    }),
+  ),
+  raw: fc.oneof(text, fc.constant('{"a":\n"b\\n"}\n')),
+});
+
+describe('a lane entry', () => {
+  it('gives back the event as it was stored, raw payload and all', () => {
+    fc.assert(
+      fc.property(event, (given) => {
+        expect(decodeEntry(encodeEvent(QQ, given, null).entry)).toEqual(given);
+      }),
+    );
+  });
+
+  it('keeps everything when a person takes it back from the dead letters', () => {
+    fc.assert(
+      fc.property(event, (given) => {
+        expect(decodeEntry(markRetried(encodeEvent(QQ, given, null).entry))).toEqual({ ...given, retried: true });
+      }),
+    );
+  });
+
+  it('cuts what is kept aside, and only that, at 64 Ki characters', () => {
+    const raw = 'x'.repeat(70_000);
+    expect(decodeEntry(encodeEvent(QQ, message('1', 'c', { raw }), null).entry).raw).toBe(raw);
+    expect(decodeEntry(encodeEvent(QQ, message('1', 'c', { raw, kind: 'unknown' }), null).entry).raw).toHaveLength(
+      65_536,
+    );
+  });
+
+  it('names one lane per conversation and connection', () => {
+    const lane = (conversation: string) => encodeEvent(QQ, message('1', conversation), null).lane;
+    expect(lane('a')).toBe(lane('a'));
+    expect(lane('a')).not.toBe(lane('b'));
+    expect(lane('a')).toMatch(/^[0-9a-f]{24}$/);
+  });
+});
