@@ -7,7 +7,7 @@
  */
 import type { ConnectionId, OutboundPart } from '../model.ts';
 import { DEAD_LETTERS_KEPT, type DeadLetter, deadLetterFields, type NewDeadLetter } from './dead-letters.ts';
-import { markRetried } from './ingest.ts';
+import { decodeEntry, markRetried } from './ingest.ts';
 import type { Keys } from './keys.ts';
 import type { RedisClient } from './redis.ts';
 import type { Safeguards } from './safeguards.ts';
@@ -240,6 +240,8 @@ export async function retryTurnLetter(
 /** What a person sees of a lane that has messages waiting. */
 export interface LaneView {
   readonly lane: string;
+  /** The chat, as the platform names it; `null` when it cannot be read. */
+  readonly conversation: string | null;
   readonly waiting: number;
   /** Redis ms; `null` while a turn runs or is due. */
   readonly nextAttemptAt: number | null;
@@ -258,9 +260,14 @@ export async function listActiveLanes(
   const lanes = await client.zrange(at.activeLanes, '0', String(limit - 1));
   return Promise.all(
     lanes.map(async (lane) => {
-      const [waiting, state] = await Promise.all([client.llen(at.lane(lane)), client.hgetall(at.laneState(lane))]);
+      const [waiting, state, oldest] = await Promise.all([
+        client.llen(at.lane(lane)),
+        client.hgetall(at.laneState(lane)),
+        client.lindex(at.lane(lane), 0),
+      ]);
       return {
         lane,
+        conversation: conversationOf(oldest),
         waiting,
         nextAttemptAt: state.nextAttemptAt === undefined ? null : Number(state.nextAttemptAt),
         attempt: Number(state.attempt ?? 0),
@@ -268,4 +275,12 @@ export async function listActiveLanes(
       };
     }),
   );
+}
+
+function conversationOf(entry: string | null): string | null {
+  try {
+    return entry === null ? null : decodeEntry(entry).conversation;
+  } catch {
+    return null;
+  }
 }

@@ -12,18 +12,12 @@ import type { InboundSink } from '../adapters/adapter.ts';
 import { withDeadline } from '../async/abort.ts';
 import { explain, FencedError } from '../errors.ts';
 import type { ConnectionId, Cursor, FencingToken, InboundEvent } from '../model.ts';
-import {
-  type Activation,
-  encodeCursor,
-  encodeEvent,
-  type IngestAnswer,
-  type IngestItem,
-  ingest,
-} from '../state/ingest.ts';
+import { type Activation, encodeCursor, encodeEvent, type IngestAnswer, ingest } from '../state/ingest.ts';
 import type { Keys } from '../state/keys.ts';
 import { addLaneJobs, type LaneQueue } from '../state/lane-jobs.ts';
 import type { RedisClient } from '../state/redis.ts';
 import { ALL_SAFEGUARDS, type Safeguards } from '../state/safeguards.ts';
+import { type Batch, Unacknowledged } from './unacknowledged.ts';
 
 export interface InboundPumpOptions {
   readonly connection: ConnectionId;
@@ -58,11 +52,12 @@ export interface InboundLimits {
 }
 
 const DEFAULT_LIMITS: InboundLimits = { maxEvents: 1_000, maxBytes: 8 << 20, maxPendingBytes: 64 << 20 };
-const BATCH_EVENTS = 100;
-const BATCH_BYTES = 1 << 20;
 const BATCHES_IN_FLIGHT = 2;
 /** Between tries while Redis is away or full. */
 const RETRY_MS = 100;
+/** While nothing gets through, it is said again this often, ms. */
+const REMIND_MS = 30_000;
+const LAST_JOBS_MS = 500;
 
 /** Why nothing gets through at the moment. */
 export interface InboundTrouble {
@@ -77,8 +72,6 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
-const LAST_JOBS_MS = 500;
-
 export function createInboundPump(options: InboundPumpOptions): InboundPump {
   return new InboundPump(options);
 }
@@ -87,16 +80,13 @@ export class InboundPump implements InboundSink {
   readonly #options: InboundPumpOptions;
   readonly #limits: InboundLimits;
   readonly #writer: string;
-  /** Unacknowledged items, oldest first; the first `#sent` of them are in flight. */
-  #pending: IngestItem[] = [];
-  #pendingBytes = 0;
-  /** Position of `#pending[0]`, counted since this pump began. */
-  #position = 0;
-  #sent = 0;
+  readonly #pending = new Unacknowledged();
+  /** Batches without an answer so far. */
   #inFlight = 0;
   #scheduled = false;
   #retry: NodeJS.Timeout | undefined;
   #trouble: InboundTrouble | null = null;
+  #remindedAt = 0;
   #stopped: Error | undefined;
   #storedCursor: Cursor | null;
   #full = false;
@@ -141,10 +131,7 @@ export class InboundPump implements InboundSink {
       encodeEvent(this.#options.connection, event, index === last ? cursor : null),
     );
     if (items.length === 0 && cursor !== null) items.push(encodeCursor(cursor));
-    for (const item of items) {
-      this.#pending.push(item);
-      this.#pendingBytes += sizeOf(item);
-    }
+    this.#pending.push(items);
     this.#updateFull();
     this.#schedule();
   }
@@ -153,7 +140,7 @@ export class InboundPump implements InboundSink {
     signal.throwIfAborted();
     if (this.#pending.length === 0) return;
     if (this.#stopped !== undefined) throw this.#stopped;
-    const position = this.#position + this.#pending.length;
+    const position = this.#pending.end;
     let onAbort: (() => void) | undefined;
     try {
       await new Promise<void>((resolve, reject) => {
@@ -195,32 +182,27 @@ export class InboundPump implements InboundSink {
   }
 
   #sendMore(): void {
-    while (
-      this.#stopped === undefined &&
-      this.#trouble === null &&
-      this.#inFlight < BATCHES_IN_FLIGHT &&
-      this.#sent < this.#pending.length
-    ) {
-      this.#sendOne();
-    }
+    while (this.#trouble === null && this.#inFlight < BATCHES_IN_FLIGHT && this.#sendOne());
   }
 
-  #sendOne(): void {
+  /** @returns false when there was nothing to send, or nothing may be sent any more */
+  #sendOne(): boolean {
+    if (this.#stopped !== undefined) return false;
+    const batch = this.#pending.take();
+    if (batch === null) return false;
     try {
       this.#options.assertHeld();
     } catch (error) {
       this.#fence(error instanceof FencedError ? error : new FencedError(explain(error), { cause: error }));
-      return;
+      return false;
     }
-    const items = nextBatch(this.#pending, this.#sent);
-    const from = this.#position + this.#sent;
-    this.#sent += items.length;
     this.#inFlight += 1;
     // Both outcomes are handled inside; nothing is left to reject.
-    void this.#store(from, items);
+    void this.#store(batch);
+    return true;
   }
 
-  async #store(from: number, items: readonly IngestItem[]): Promise<void> {
+  async #store({ from, items }: Batch): Promise<void> {
     const { connection, token, cursor, redis, keys, dedupeWindowMs, safeguards } = this.#options;
     let outcome: { readonly answer: IngestAnswer } | { readonly error: unknown };
     try {
@@ -254,13 +236,13 @@ export class InboundPump implements InboundSink {
       case 'gap':
         // Behind a batch that is in trouble this is what should happen. The oldest one has nothing before it that
         // could still come: Redis has lost what it had acknowledged, and only the stored cursor helps now.
-        if (from > this.#position) this.#setTrouble('a batch before this one is not stored');
+        if (from > this.#pending.position) this.#setTrouble('a batch before this one is not stored');
         else this.#fence(new FencedError('Redis no longer has what it had stored; starting again from its cursor'));
         return;
       case 'full':
         this.#acknowledge(answer.next);
         this.#wake(answer.activations);
-        this.#setTrouble('too many bytes of messages wait for the agent');
+        this.#setTrouble('messages are refused: too many bytes wait for the agent, or Redis is short of memory');
         return;
       case 'stored':
       case 'already':
@@ -274,15 +256,12 @@ export class InboundPump implements InboundSink {
   }
 
   #acknowledge(next: number): void {
-    const done = this.#pending.splice(0, Math.max(0, next - this.#position));
-    for (const item of done) {
-      this.#pendingBytes -= sizeOf(item);
-      if (item.cursor !== null) this.#storedCursor = JSON.parse(item.cursor) as Cursor;
+    for (const { cursor } of this.#pending.acknowledge(next)) {
+      if (cursor !== null) this.#storedCursor = JSON.parse(cursor) as Cursor;
     }
-    this.#position += done.length;
-    this.#sent = Math.max(0, this.#sent - done.length);
-    const reached = this.#waiters.filter((waiter) => waiter.position <= this.#position);
-    this.#waiters = this.#waiters.filter((waiter) => waiter.position > this.#position);
+    const { position } = this.#pending;
+    const reached = this.#waiters.filter((waiter) => waiter.position <= position);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.position > position);
     for (const waiter of reached) waiter.resolve();
     this.#updateFull();
   }
@@ -290,21 +269,32 @@ export class InboundPump implements InboundSink {
   /** After each answer: go on, or, once nothing is in flight any more, plan the next try. */
   #next(): void {
     if (this.#stopped !== undefined) return;
-    if (this.#inFlight === 0) this.#sent = 0;
+    if (this.#inFlight === 0) this.#pending.rewind();
     if (this.#trouble === null) this.#sendMore();
     else if (this.#inFlight === 0) this.#retry = setTimeout(() => this.#tryAgain(), RETRY_MS);
   }
 
   /** One batch, to see; the others follow when it went through. */
   #tryAgain(): void {
-    if (this.#stopped !== undefined) return;
-    if (this.#pending.length > 0) this.#sendOne();
-    else this.#clearTrouble();
+    if (this.#pending.length === 0) this.#clearTrouble();
+    else this.#sendOne();
+    this.#remind();
+  }
+
+  /** Being stuck must not be silent. */
+  #remind(): void {
+    const { log } = this.#options;
+    const now = Date.now();
+    if (this.#trouble === null || now - this.#remindedAt < REMIND_MS) return;
+    this.#remindedAt = now;
+    const { reason, since } = this.#trouble;
+    log.error({ event: 'inbound.still-stuck', pending: this.#pending.length, stuckMs: now - since }, reason);
   }
 
   #setTrouble(reason: string): void {
     if (this.#trouble !== null) return;
     this.#trouble = { reason, since: Date.now() };
+    this.#remindedAt = this.#trouble.since;
     this.#options.log.warn({ event: 'inbound.stuck', pending: this.#pending.length }, reason);
     this.#updateFull();
   }
@@ -339,28 +329,11 @@ export class InboundPump implements InboundSink {
 
   #updateFull(): void {
     const { maxEvents, maxBytes } = this.#limits;
-    const share = Math.max(this.#pending.length / maxEvents, this.#pendingBytes / maxBytes);
+    const share = Math.max(this.#pending.length / maxEvents, this.#pending.bytes / maxBytes);
     // Half empty before reading goes on: at the edge it would stop and go with every event.
     const full = this.#trouble !== null || share >= (this.#full ? 0.5 : 1);
     if (full === this.#full) return;
     this.#full = full;
     this.#onFullChange(full);
   }
-}
-
-function sizeOf(item: IngestItem): number {
-  return item.entry.length + (item.cursor?.length ?? 0);
-}
-
-/** What follows `start`, within the bounds of one batch; at least one item. */
-function nextBatch(pending: readonly IngestItem[], start: number): IngestItem[] {
-  const items: IngestItem[] = [];
-  let bytes = 0;
-  for (let i = start; i < pending.length && items.length < BATCH_EVENTS && bytes < BATCH_BYTES; i += 1) {
-    const item = pending[i];
-    if (item === undefined) break;
-    items.push(item);
-    bytes += sizeOf(item);
-  }
-  return items;
 }

@@ -50,7 +50,7 @@ export interface LaneWorker {
 /** After a defect the job comes back after this, ms. */
 const AFTER_FAILURE_MS = 1_000;
 /** How long cut jobs may take to let go, ms. */
-export const CUT_GRACE_MS = 2_000;
+const CUT_GRACE_MS = 2_000;
 
 export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
   const { log, queue } = options;

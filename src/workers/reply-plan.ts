@@ -8,12 +8,6 @@ import type { InboundEvent, ReplyHandle } from '../model.ts';
 import type { NewDeadLetter } from '../state/dead-letters.ts';
 import type { NewPart } from '../state/lanes.ts';
 
-/** A message of a turn, with the entry it came from. */
-export interface TurnMessage {
-  readonly event: InboundEvent;
-  readonly entry: string;
-}
-
 export interface ReplyPlanRequest {
   readonly turnId: string;
   readonly replies: readonly AgentReply[];
@@ -92,17 +86,4 @@ function sendLetter(
   // The form of an outbox entry, before any ordinal was given.
   const body = part === null ? null : `0\n${JSON.stringify(part)}`;
   return { kind: 'send', outcome, code, reason, text, conversation, body };
-}
-
-/** One message that will not be answered. */
-export function turnLetter(
-  lane: string,
-  message: TurnMessage,
-  outcome: NewDeadLetter['outcome'],
-  code: string,
-  reason: string,
-): NewDeadLetter {
-  const { event, entry } = message;
-  const conversation = event.conversation ?? '';
-  return { kind: 'turn', outcome, code, reason, text: event.text, conversation, body: { lane, entry } };
 }

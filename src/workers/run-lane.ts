@@ -12,10 +12,9 @@ import type { Agent, AgentReply } from '../agents/agent.ts';
 import { withDeadline } from '../async/abort.ts';
 import { type BackoffPolicy, backoffDelay } from '../async/backoff.ts';
 import { explain, GatewayError, ProcessStopping, TransientError } from '../errors.ts';
-import { connectionId, type InboundEvent } from '../model.ts';
+import { connectionId } from '../model.ts';
 import type { NewDeadLetter } from '../state/dead-letters.ts';
 import { type DesiredConnection, readDesired } from '../state/desired.ts';
-import { decodeEntry, type StoredMessage } from '../state/ingest.ts';
 import { insist } from '../state/insist.ts';
 import type { Keys } from '../state/keys.ts';
 import { addLaneJobs, type LaneQueue } from '../state/lane-jobs.ts';
@@ -34,7 +33,8 @@ import type { LaneJobData } from '../state/queues.ts';
 import type { RedisClient } from '../state/redis.ts';
 import type { Safeguards } from '../state/safeguards.ts';
 import type { LaneEnd, LaneStop } from './lane-worker.ts';
-import { isLate, planReplies, type TurnMessage, turnLetter } from './reply-plan.ts';
+import { planReplies } from './reply-plan.ts';
+import { MAX_CRASHES, sendsLate, sortTurn, type TurnMessage, turnLetter } from './sort-turn.ts';
 
 export interface LaneDeps {
   /** A client of profile `fenced`. */
@@ -53,8 +53,6 @@ export type LaneSender =
   | { readonly kind: 'ready'; readonly sender: Pick<Sender, 'split'>; readonly dedupeWindowMs: number }
   | { readonly kind: 'none'; readonly reason: string };
 
-/** The same turn is taken this often after a crash; then its messages become dead letters. */
-const MAX_CRASHES = 5;
 /** Then the lane queues up again behind the others. */
 const TURNS_PER_JOB = 20;
 /** A conversation that was silent for this long starts anew for agents without memory, ms. */
@@ -135,17 +133,17 @@ class LaneRun {
   async #take(turn: Turn): Promise<LaneEnd | 'next'> {
     const takenAt = performance.now();
     const redisNow = () => turn.now + (performance.now() - takenAt);
-    const { messages, letters } = this.#sort(turn);
+    const { desired, route, job } = this.#context;
+    const { messages, letters } = sortTurn(turn, job.lane, desired.lateReply);
     try {
       const replies = messages.length === 0 ? [] : await this.#ask(turn, messages);
       const used = await this.#used(replies);
-      const { desired, route } = this.#context;
       const plan = planReplies({
         turnId: turn.id,
         replies,
         used,
         sender: route.sender,
-        sendsLate: (event) => sendsLate(event, desired),
+        sendsLate: (event) => sendsLate(event, desired.lateReply),
         now: redisNow(),
       });
       const history = [...messages.map(said), ...replies.map(answered)];
@@ -153,36 +151,6 @@ class LaneRun {
     } catch (error) {
       return await this.#failed(turn, messages, letters, error);
     }
-  }
-
-  /** Messages the agent shall see, and those that are past answering. */
-  #sort(turn: Turn): { readonly messages: readonly TurnMessage[]; readonly letters: readonly NewDeadLetter[] } {
-    const { job, desired } = this.#context;
-    const messages: TurnMessage[] = [];
-    const letters: NewDeadLetter[] = [];
-    for (const entry of turn.entries) {
-      const event = readEntry(entry);
-      if (event === null) {
-        letters.push(
-          turnLetter(
-            job.lane,
-            { event: UNREADABLE, entry },
-            'crashed',
-            'UNREADABLE',
-            'the stored message cannot be read',
-          ),
-        );
-      } else if (turn.crashes >= MAX_CRASHES) {
-        const reason = `its turn ended ${turn.crashes} times without a result, as after a crash`;
-        letters.push(turnLetter(job.lane, { event, entry }, 'crashed', 'TURN_CRASHED', reason));
-      } else if (isLate(event.reply, turn.now) && !sendsLate(event, desired)) {
-        const reason = 'its reply window closed before the agent could be asked';
-        letters.push(turnLetter(job.lane, { event, entry }, 'too-late', 'REPLY_WINDOW', reason));
-      } else {
-        messages.push({ event, entry });
-      }
-    }
-    return { messages, letters };
   }
 
   async #ask(turn: Turn, messages: readonly TurnMessage[]): Promise<readonly AgentReply[]> {
@@ -294,32 +262,6 @@ class LaneRun {
     addLaneJobs(queue, kind, connection, [{ lane, activation }]).catch((error: unknown) => {
       this.#log.warn({ event: 'turn.wake-failed', kind, err: error }, 'the sweep will wake it');
     });
-  }
-}
-
-const UNREADABLE: InboundEvent = {
-  kind: 'malformed',
-  eventId: null,
-  conversation: null,
-  sender: null,
-  text: '',
-  attachments: [],
-  platformAt: null,
-  receivedAt: 0,
-  reply: null,
-  raw: '',
-};
-
-/** A person who retries a dead letter wants the answer, late or not. */
-function sendsLate(event: StoredMessage, desired: DesiredConnection): boolean {
-  return desired.lateReply === 'active' || event.retried === true;
-}
-
-function readEntry(entry: string): StoredMessage | null {
-  try {
-    return decodeEntry(entry);
-  } catch {
-    return null;
   }
 }
 

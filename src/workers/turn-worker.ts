@@ -43,8 +43,8 @@ export interface TurnWorkerOptions {
   readonly safeguards?: Safeguards;
 }
 
-/** @see async/backoff.ts */
-export const TURN_BACKOFF: BackoffPolicy = { baseMs: 1_000, capMs: 60_000, factor: 2 };
+/** An agent is often busy for seconds, and sometimes down for hours. */
+const TURN_BACKOFF: BackoffPolicy = { baseMs: 1_000, capMs: 60_000, factor: 2 };
 
 export function createTurnWorker(options: TurnWorkerOptions): LaneWorker {
   const { address, keys, agent, turns, deliveries, log, adapters } = options;

@@ -208,7 +208,7 @@ describe('an agent that fails', () => {
       expect(lanes[0]?.attempt).toBe(3);
       return lanes;
     }, soon);
-    expect(lane).toMatchObject({ lane: LANE, waiting: 2, lastError: 'overloaded' });
+    expect(lane).toMatchObject({ lane: LANE, conversation: ANN, waiting: 2, lastError: 'overloaded' });
     expect(lane?.nextAttemptAt).toBeGreaterThan(Date.now() - 5_000);
     await bench.receive(many(3, 3));
     await vi.waitFor(async () => expect(await bench.said(ANN)).toHaveLength(3), soon);

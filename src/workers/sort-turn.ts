@@ -1,0 +1,85 @@
+/** What of a turn the agent shall see, and what is past answering. Pure. */
+import type { InboundEvent } from '../model.ts';
+import type { NewDeadLetter } from '../state/dead-letters.ts';
+import type { DesiredConnection } from '../state/desired.ts';
+import { decodeEntry, type StoredMessage } from '../state/ingest.ts';
+import type { Turn } from '../state/lanes.ts';
+import { isLate } from './reply-plan.ts';
+
+/** A message of a turn, with the entry it came from. */
+export interface TurnMessage {
+  readonly event: StoredMessage;
+  readonly entry: string;
+}
+
+export interface SortedTurn {
+  readonly messages: readonly TurnMessage[];
+  readonly letters: readonly NewDeadLetter[];
+}
+
+/** The same turn is taken this often after a crash; then its messages become dead letters. */
+export const MAX_CRASHES = 5;
+
+export function sortTurn(
+  turn: Pick<Turn, 'entries' | 'crashes' | 'now'>,
+  lane: string,
+  lateReply: DesiredConnection['lateReply'],
+): SortedTurn {
+  const messages: TurnMessage[] = [];
+  const letters: NewDeadLetter[] = [];
+  for (const entry of turn.entries) {
+    const event = readEntry(entry);
+    if (event === null) {
+      letters.push(
+        turnLetter(lane, { event: UNREADABLE, entry }, 'crashed', 'UNREADABLE', 'the stored message cannot be read'),
+      );
+    } else if (turn.crashes >= MAX_CRASHES) {
+      const reason = `its turn ended ${turn.crashes} times without a result, as after a crash`;
+      letters.push(turnLetter(lane, { event, entry }, 'crashed', 'TURN_CRASHED', reason));
+    } else if (isLate(event.reply, turn.now) && !sendsLate(event, lateReply)) {
+      const reason = 'its reply window closed before the agent could be asked';
+      letters.push(turnLetter(lane, { event, entry }, 'too-late', 'REPLY_WINDOW', reason));
+    } else {
+      messages.push({ event, entry });
+    }
+  }
+  return { messages, letters };
+}
+
+/** A person who takes a message back from the dead letters wants the answer, late or not. */
+export function sendsLate(event: StoredMessage, lateReply: DesiredConnection['lateReply']): boolean {
+  return lateReply === 'active' || event.retried === true;
+}
+
+/** One message that will not be answered. */
+export function turnLetter(
+  lane: string,
+  { event, entry }: TurnMessage,
+  outcome: NewDeadLetter['outcome'],
+  code: string,
+  reason: string,
+): NewDeadLetter {
+  const conversation = event.conversation ?? '';
+  return { kind: 'turn', outcome, code, reason, text: event.text, conversation, body: { lane, entry } };
+}
+
+const UNREADABLE: InboundEvent = {
+  kind: 'malformed',
+  eventId: null,
+  conversation: null,
+  sender: null,
+  text: '',
+  attachments: [],
+  platformAt: null,
+  receivedAt: 0,
+  reply: null,
+  raw: '',
+};
+
+function readEntry(entry: string): StoredMessage | null {
+  try {
+    return decodeEntry(entry);
+  } catch {
+    return null;
+  }
+}

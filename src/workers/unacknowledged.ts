@@ -1,0 +1,81 @@
+/**
+ * What Redis has not yet answered for, oldest first. Items have positions that only grow; the first of them may be in
+ * flight. Nothing leaves except by {@link Unacknowledged.acknowledge}.
+ */
+import type { IngestItem } from '../state/ingest.ts';
+
+export interface Batch {
+  /** Position of the first item. */
+  readonly from: number;
+  readonly items: readonly IngestItem[];
+}
+
+const BATCH_EVENTS = 100;
+const BATCH_BYTES = 1 << 20;
+
+export class Unacknowledged {
+  #items: IngestItem[] = [];
+  #bytes = 0;
+  #position = 0;
+  #inFlight = 0;
+
+  /** How many items. */
+  get length(): number {
+    return this.#items.length;
+  }
+
+  /** Their size: UTF-16 units, which is near enough for a bound. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Position of the oldest item, or of the next one to come. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Position after the newest item. */
+  get end(): number {
+    return this.#position + this.#items.length;
+  }
+
+  push(items: readonly IngestItem[]): void {
+    for (const item of items) {
+      this.#items.push(item);
+      this.#bytes += sizeOf(item);
+    }
+  }
+
+  /** The oldest items that are not in flight, at most 100 and about 1 MiB; they are in flight from now on. */
+  take(): Batch | null {
+    const items: IngestItem[] = [];
+    const from = this.#position + this.#inFlight;
+    let bytes = 0;
+    while (items.length < BATCH_EVENTS && bytes < BATCH_BYTES) {
+      const item = this.#items[this.#inFlight + items.length];
+      if (item === undefined) break;
+      items.push(item);
+      bytes += sizeOf(item);
+    }
+    this.#inFlight += items.length;
+    return items.length === 0 ? null : { from, items };
+  }
+
+  /** Nothing is in flight any more: {@link take} begins with the oldest again. */
+  rewind(): void {
+    this.#inFlight = 0;
+  }
+
+  /** Everything before position `next` is stored. @returns what this call let go, oldest first */
+  acknowledge(next: number): readonly IngestItem[] {
+    const done = this.#items.splice(0, Math.max(0, next - this.#position));
+    for (const item of done) this.#bytes -= sizeOf(item);
+    this.#position += done.length;
+    this.#inFlight = Math.max(0, this.#inFlight - done.length);
+    return done;
+  }
+}
+
+function sizeOf(item: IngestItem): number {
+  return item.entry.length + (item.cursor?.length ?? 0);
+}
