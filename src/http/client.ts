@@ -63,33 +63,33 @@ export interface HttpClient {
 
 export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
   const { connectTimeoutMs = 5000, maxBodyBytes = 4 * 1024 * 1024, connections = 64 } = options;
-  const newPool = () =>
+  const newPool = () => ({
     // The two timeouts are off because the deadline of the call covers them.
-    new Agent({ connect: { timeout: connectTimeoutMs }, headersTimeout: 0, bodyTimeout: 0, connections });
+    agent: new Agent({ connect: { timeout: connectTimeoutMs }, headersTimeout: 0, bodyTimeout: 0, connections }),
+    calls: 0,
+  });
   let pool = newPool();
-
-  /** After a failure, calls that follow dial anew; those in flight finish on the old pool, each at its own deadline. */
-  const retire = (failed: Agent) => {
-    if (pool !== failed) return;
-    pool = newPool();
-    failed.close().catch(() => failed.destroy());
-  };
 
   return {
     async request(request, { signal }) {
       signal.throwIfAborted();
       const used = pool;
+      used.calls += 1;
       try {
-        return await exchange(used, request, maxBodyBytes, signal);
+        return await exchange(used.agent, request, maxBodyBytes, signal);
       } catch (error) {
-        if (error instanceof HttpFailure) retire(used);
+        // Calls that follow dial anew; those in flight finish on the old pool, each at its own deadline.
+        if (error instanceof HttpFailure && pool === used) pool = newPool();
         throw error;
+      } finally {
+        used.calls -= 1;
+        if (pool !== used && used.calls === 0) used.agent.destroy().catch(() => {});
       }
     },
     async destroy() {
-      const old = pool;
+      const { agent } = pool;
       pool = newPool();
-      await old.destroy();
+      await agent.destroy();
     },
   };
 }
@@ -187,7 +187,8 @@ export function readRetryAfter(value: string | undefined, now = Date.now()): num
   if (value === undefined) return null;
   const text = value.trim();
   if (/^\d{1,9}(\.\d+)?$/.test(text)) return Math.ceil(Number(text) * 1000);
-  const at = Date.parse(text);
+  // Date.parse alone would take "-1" for a day in 2001.
+  const at = /^[A-Z][a-z]{2}/.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(at) ? null : Math.max(0, at - now);
 }
 

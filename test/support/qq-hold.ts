@@ -100,12 +100,14 @@ export interface HoldQqOptions {
   /** Shrinks the least delays that the adapter asks for. @defaultValue 0.01 */
   readonly delayScale?: number;
   readonly budget?: Budget;
+  /** A sink of the test's own. @defaultValue one that stores at once */
+  readonly sink?: MemorySink;
   readonly assertHeld?: () => void;
 }
 
 export function holdQq(qq: QqEmulator, given: HoldQqOptions = {}): HeldQq {
   const { cursor = null, adapter = createQqAdapter(), delayScale = 0.01 } = given;
-  const sink = new MemorySink(cursor);
+  const sink = given.sink ?? new MemorySink(cursor);
   const health: HealthEntry[] = [];
   const causes: (AttemptCause | null)[] = [];
   const permits: (readonly BudgetLimit[])[] = [];
@@ -165,7 +167,7 @@ export function holdQq(qq: QqEmulator, given: HoldQqOptions = {}): HeldQq {
     roundTrips: () => roundTrips,
     lines,
     done,
-    drain: () => drain.abort(new DrainRequested('test')),
+    drain: () => drain.abort(new DrainRequested('test', { again: true })),
     abort: (reason) => stop.abort(reason),
     async until(what, condition, timeoutMs = 10_000) {
       const deadline = performance.now() + timeoutMs;

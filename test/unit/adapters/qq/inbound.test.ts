@@ -178,7 +178,10 @@ describe('other events', () => {
   );
 
   it('of a name nobody knows are kept as unknown', () => {
-    expect(read('FEATURE_OF_TOMORROW', { anything: 1 })).toMatchObject({ kind: 'unknown', text: 'FEATURE_OF_TOMORROW' });
+    expect(read('FEATURE_OF_TOMORROW', { anything: 1 })).toMatchObject({
+      kind: 'unknown',
+      text: 'FEATURE_OF_TOMORROW',
+    });
     expect(read('FEATURE_OF_TOMORROW', null).kind).toBe('unknown');
   });
 });
