@@ -151,4 +151,7 @@ end
 for name, n in pairs(counted) do
   redis.call('HINCRBY', KEYS[3], name, n)
 end
+if counted.events then
+  redis.call('HSET', KEYS[3], 'lastEventAt', text(now))
+end
 return { status, from + done, table.concat(letters), unpack(answer) }
