@@ -15,6 +15,7 @@ export type Garbage =
   | 'null-data'
   | 'string-timestamp'
   | 'broken-timestamp'
+  | 'old-number'
   | 'huge';
 
 /** Two MB: above any default buffer, below what a client may refuse. */
@@ -49,6 +50,11 @@ export function garbageFrame(kind: Garbage, session: Session): string | Buffer {
         author: { user_openid: 'GO_USER', id: 'GO_USER' },
         timestamp: '2026-07-21 10:30:00.123 +0800 CST m=+0.000012',
       });
+    case 'old-number': {
+      // Numbers only ever grow; a frame with one far behind belongs to no place in the session.
+      const frame = { op: Op.Dispatch, id: `FRIEND_ADD:${randomUUID()}`, s: 1, t: 'FRIEND_ADD' };
+      return JSON.stringify({ ...frame, d: { openid: 'FRIEND', timestamp: 1_763_800_000 } });
+    }
     case 'huge':
       return JSON.stringify({
         op: Op.Dispatch,

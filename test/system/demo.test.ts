@@ -1,0 +1,116 @@
+/** The demonstration as a newcomer runs it: real processes, exit codes, and nothing left behind. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+const MAIN = fileURLToPath(new URL('../../demo/main.ts', import.meta.url));
+/** `--once` promises 3 minutes. */
+const ONCE_MS = 175_000;
+
+let folder: string;
+beforeEach(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), 'hf-demo-')));
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+function demo(...args: string[]) {
+  return execa(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+    env: { TMPDIR: folder },
+    reject: false,
+    forceKillAfterDelay: false,
+    timeout: ONCE_MS,
+  });
+}
+
+/** Folders of the demonstration, and processes that have one in their command line. */
+async function leftOvers(): Promise<string[]> {
+  const folders = (await readdir(folder)).filter((name) => name.startsWith('holdfast-'));
+  return [...folders, ...commandLines().filter((line) => line.includes(`${folder}/holdfast-demo-`))];
+}
+
+/** Empty where the system has no /proc. */
+function commandLines(): string[] {
+  try {
+    return readdirSync('/proc').flatMap((pid) => (/^\d+$/.test(pid) ? commandLine(pid) : []));
+  } catch {
+    return [];
+  }
+}
+
+function commandLine(pid: string): string[] {
+  try {
+    return [readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')];
+  } catch {
+    // It has ended meanwhile.
+    return [];
+  }
+}
+
+describe('npm run demo', () => {
+  it('loses nothing, doubles nothing and keeps the order through drops, outages, freeze and kill', async () => {
+    const { exitCode, stdout, stderr } = await demo('--once', '--json');
+    expect(stdout.split('\n'), stderr).toHaveLength(1);
+    const result = JSON.parse(stdout);
+    expect(result, stderr).toMatchObject({ lost: 0, doubled: 0, outOfOrder: 0, stray: 0, failures: [] });
+    expect(result.answered).toBe(result.sent);
+    expect(result.sent).toBeGreaterThan(200);
+    // Every recovery is a Resume: the one Identify is the first.
+    expect(result).toMatchObject({ identified: 1 });
+    expect(result.recoveries.map(({ how }: { how: string }) => how)).toEqual(Array(10).fill('resumed'));
+    expect(result.takeovers).toBeGreaterThanOrEqual(2);
+    expect(exitCode).toBe(0);
+    expect(await leftOvers()).toEqual([]);
+  });
+
+  it.each([
+    ['cursor', 'lost'],
+    ['dedupe', 'doubled'],
+    ['fence', 'lost'],
+  ])('shows what the safeguard "%s" is for: without it, messages are %s', async (safeguard, damage) => {
+    const { exitCode, stdout, stderr } = await demo('--once', '--json', '--sabotage', safeguard);
+    const result = JSON.parse(stdout);
+    expect(result[damage], stderr).toBeGreaterThan(0);
+    // The numbers tell, and not an act that went wrong.
+    expect(result.failures).toEqual([]);
+    expect(exitCode).toBe(1);
+    expect(await leftOvers()).toEqual([]);
+  });
+
+  it('drains everything and leaves when Ctrl-C comes in the middle of an act', async () => {
+    const running = demo('--once');
+    await sees(running, '▶ 1/');
+    running.kill('SIGINT');
+    const { exitCode, stdout } = await running;
+    expect(stdout).toContain('nothing is left running');
+    expect(exitCode).toBe(130);
+    expect(await leftOvers()).toEqual([]);
+  });
+
+  it('leaves nothing running either when it is told twice to end, while its processes start', async () => {
+    const running = demo();
+    await sees(running, 'Starting');
+    running.kill('SIGTERM');
+    await sees(running, 'again to hurry');
+    running.kill('SIGTERM');
+    expect((await running).exitCode).toBe(143);
+    expect(await leftOvers()).toEqual([]);
+  });
+});
+
+/** Waits until the output contains `text`. @throws Error when it ends without */
+function sees(running: ReturnType<typeof demo>, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let output = '';
+    running.stdout.on('data', (chunk) => {
+      output += chunk;
+      if (output.includes(text)) resolve();
+    });
+    running.stdout.once('close', () => reject(new Error(`"${text}" was never said:\n${output}`)));
+  });
+}
