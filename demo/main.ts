@@ -54,6 +54,8 @@ function obeySignals(): { readonly stop: AbortSignal; readonly hurry: AbortSigna
 async function main({ once = false, json = false, sabotage, logs }: Arguments): Promise<number> {
   const signals = obeySignals();
   using narrator = new Narrator(json ? process.stderr : process.stdout);
+  const tellEnd = () => narrator.say('Draining. Ctrl-C again to hurry.');
+  signals.stop.addEventListener('abort', tellEnd, { once: true });
   let isReported = false;
   const report = (result: Result) => {
     if (json && !isReported) process.stdout.write(`${jsonOf(result)}\n`);

@@ -24,6 +24,8 @@ export interface Tally {
   readonly answered: number;
   /** Messages without one, in the order they were said. */
   readonly lost: readonly Said[];
+  /** Those of {@link lost} that are lost for good: a later message of their conversation has its answer. */
+  readonly skipped: readonly Said[];
   /** Messages answered more than once. */
   readonly doubled: readonly Said[];
   /** Messages whose first answer came after that of a later message of the same conversation. */
@@ -57,10 +59,12 @@ export function tally(said: readonly Said[], seen: readonly Seen[]): Tally {
     if (place < latest) outOfOrder.push(question);
     latestOf.set(each.chat, Math.max(latest, place));
   }
+  const isLost = (_: Said, place: number) => answers[place] === 0;
   return {
     sent: said.length,
     answered: answers.filter((count) => count > 0).length,
-    lost: said.filter((_, place) => answers[place] === 0),
+    lost: said.filter(isLost),
+    skipped: said.filter((each, place) => isLost(each, place) && place < (latestOf.get(each.chat) ?? -1)),
     doubled: said.filter((_, place) => (answers[place] ?? 0) > 1),
     outOfOrder,
     stray,
@@ -69,6 +73,11 @@ export function tally(said: readonly Said[], seen: readonly Seen[]): Tally {
 
 export function isClean({ lost, doubled, outOfOrder, stray }: Tally): boolean {
   return [lost, doubled, outOfOrder, stray].every(({ length }) => length === 0);
+}
+
+/** Something went wrong that no waiting can mend. */
+export function isDamaged({ skipped, doubled, outOfOrder, stray }: Tally): boolean {
+  return [skipped, doubled, outOfOrder, stray].some(({ length }) => length > 0);
 }
 
 /** What the echo agent makes of a text. */

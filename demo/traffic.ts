@@ -3,8 +3,8 @@ import type { QqEmulator, Said as SaidOnPlatform } from '../test/emulators/qq/in
 import type { Said, Seen, Tally } from './tally.ts';
 import { tally } from './tally.ts';
 
-const PEOPLE = ['ann', 'bob', 'cleo', 'dan', 'eve'];
-const GROUPS = ['garden-club', 'night-shift'];
+const PEOPLE = ['ann', 'bob', 'cleo', 'dan', 'eve', 'finn', 'gus', 'hana', 'ivo'];
+const GROUPS = ['garden-club', 'night-shift', 'choir'];
 /** Pause between two messages, whoever says them, ms. */
 const EVERY_MS = 125;
 

@@ -10,6 +10,9 @@ import type { Owner } from '../world.ts';
 
 /** Users see a message at once, but its sender hears of it only after this, ms: so that sends are in flight, too. */
 const SLOW_ANSWER_MS = 500;
+/** Messages per conversation that make an outbox full, and answers that show that it was. */
+const BURST = 6;
+const BEGUN = 2;
 const BUSY_MS = 20_000;
 const AWAKE_MS = 20_000;
 
@@ -27,10 +30,10 @@ export const freezeOwner: Act = {
       frozen.process.signal('SIGSTOP');
       stage.now(`${frozen.process.name} is frozen; waiting for a successor`);
       const recovery = await recovered(stage, 'frozen worker', fault);
+      const successor = await world.owner(signal);
       // The successor must be busy when the frozen one wakes: then nothing but fencing keeps them apart.
       stage.now('the successor works');
       await fillOutboxes(stage);
-      const successor = await world.owner(signal);
       frozen.process.signal('SIGCONT');
       stage.now(`${frozen.process.name} is awake again`);
       const verdict = await watchWoken(stage, frozen, successor);
@@ -49,25 +52,29 @@ export const freezeOwner: Act = {
 /** Says more than can be answered at once, and waits until answers to it begin to come: the rest is in flight then. */
 async function fillOutboxes({ qq, traffic, signal }: Stage): Promise<void> {
   const first = traffic.said.length;
-  traffic.burst(4);
+  traffic.burst(BURST);
   const asked = traffic.idsSince(first);
-  const begun = () => {
-    const replies = qq.journal.of('delivered', ({ replyTo }) => replyTo !== null && asked.has(replyTo));
-    return new Set(replies.map(({ chat }) => chat.id)).size >= traffic.chats - 1;
-  };
-  await waitFor('answers to come', BUSY_MS, signal, begun);
+  await waitFor('answers to come', BUSY_MS, signal, () => {
+    const answers = new Map<string, number>();
+    for (const { replyTo, chat } of qq.journal.of('delivered')) {
+      if (replyTo !== null && asked.has(replyTo)) answers.set(chat.id, (answers.get(chat.id) ?? 0) + 1);
+    }
+    return [...answers.values()].filter((count) => count >= BEGUN).length >= traffic.chats - 1;
+  });
 }
 
 /** @returns what the woken worker did, in words */
-async function watchWoken({ world, signal }: Stage, frozen: Owner, successor: Owner): Promise<string> {
+async function watchWoken({ world, signal }: Stage, frozen: Owner, { connection: before }: Owner): Promise<string> {
   const status = await waitFor(`${frozen.process.name} to report again`, AWAKE_MS, signal, async () => {
     const document = await world.status();
     return document.workers.some((worker) => worker.id === frozen.process.worker) ? document : undefined;
   });
   const now = status.connections[0];
   const { name } = frozen.process;
-  if (now?.owner === successor.connection.owner && now?.fencingToken === successor.connection.fencingToken) {
-    return `${name} woke up and changed nothing: owner and fencing token stand`;
+  const refused = (now?.counters.staleWrites ?? 0) - before.counters.staleWrites;
+  const late = `${refused} of its late writes were refused`;
+  if (now?.owner === before.owner && now?.fencingToken === before.fencingToken) {
+    return `${name} woke up and took nothing back: owner and fencing token stand, ${late}`;
   }
-  return `${name} woke up, and the connection moved on (owner ${now?.owner}, fencing token ${now?.fencingToken})`;
+  return `${name} woke up, and the connection moved on (owner ${now?.owner}, token ${now?.fencingToken}), ${late}`;
 }
