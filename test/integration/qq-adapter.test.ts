@@ -121,6 +121,27 @@ describe('a connection', () => {
     expect(held.roundTrips()).toBeGreaterThan(0);
   });
 
+  it('resumes from what is stored, not from what was received', async () => {
+    class LosingSink extends MemorySink {
+      override push(...[events, cursor]: Parameters<MemorySink['push']>): void {
+        const { storedCursor } = this;
+        super.push(events, cursor);
+        if (events.some((event) => event.kind === 'message')) this.storedCursor = storedCursor;
+      }
+    }
+    const { qq, hold } = await platform();
+    const held = hold({ sink: new LosingSink(null) });
+    await held.live();
+    qq.user('ALICE').say('one');
+    await received(held, ['one']);
+    qq.faults.dropSockets({ how: 'rst' });
+    const resume = await qq.journal.waitForKind('resume');
+    expect(resume).toMatchObject({ outcome: 'accepted', replayed: 1 });
+    await held.live(2);
+    expect(held.sink.of('message').map((event) => event.text)).toEqual(['one', 'one']);
+    expect([...held.sink.of('gap'), ...held.sink.of('malformed')]).toEqual([]);
+  });
+
   it('beats at once when the platform asks', async () => {
     const { qq, hold } = await platform({ heartbeatIntervalMs: 30_000 });
     await hold().live();
@@ -406,6 +427,24 @@ describe('a session that is really gone', () => {
     const off = hold({ cursor: held.sink.storedCursor, options: { freshIdentify: false } });
     await off.live();
     expect(off.sink.of('gap')).toEqual([]);
+  });
+});
+
+describe('a planned fresh Identify that fails', () => {
+  it('goes back to the old session, which lost nothing', async () => {
+    const { qq, hold } = await platform();
+    const first = hold();
+    await first.live();
+    first.drain();
+    await first.done;
+    const old = { ...cursorOf(first), identifiedAt: 1 };
+    qq.faults.closeOnAuth(4900, { at: 'identify' });
+    const held = hold({ cursor: old, options: { freshIdentify: { afterMs: 3_600_000, quietMs: 100 } } });
+    await qq.journal.waitForKind('identify', (entry) => entry.outcome !== 'accepted');
+    qq.user('ALICE').say('meanwhile');
+    await held.live(2);
+    await received(held, ['meanwhile']);
+    expect(held.sink.of('gap')).toEqual([]);
   });
 });
 

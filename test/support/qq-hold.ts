@@ -174,7 +174,7 @@ export function holdQq(qq: QqEmulator, given: HoldQqOptions = {}): HeldQq {
       while (!condition()) {
         if (performance.now() > deadline) {
           throw new Error(
-            `not within ${timeoutMs} ms: ${what}\nhealth ${JSON.stringify(health)}\n${qq.journal.summary()}\n${lines.slice(-10).join('')}`,
+            `not within ${timeoutMs} ms: ${what}\nhealth ${JSON.stringify(health.slice(-20))}\n${qq.journal.summary()}\n${lines.slice(-10).join('')}`,
           );
         }
         await wait(5);

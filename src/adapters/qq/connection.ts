@@ -321,7 +321,9 @@ class HeldSocket {
   }
 
   #beat(): void {
-    this.#send(heartbeatFrame(this.#inbox.storedSeq()));
+    // Before READY there is nothing of the new session to tell.
+    const fresh = this.#plan.opening === 'identify' && this.#liveSince === null;
+    this.#send(heartbeatFrame(fresh ? null : this.#inbox.storedSeq()));
   }
 
   #send(frame: string): void {

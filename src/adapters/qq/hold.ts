@@ -123,7 +123,12 @@ class HeldConnection {
     });
     if (verdict.kind === 'give-up') throw new FatalError(verdict.code, verdict.message);
     this.#setbacks = verdict.setbacks;
-    if (verdict.dropSession !== null) this.#inbox.drop(verdict.dropSession);
+    if (ending.cause === 'refresh')
+      this.#inbox.replaceSession('planned fresh Identify of an old session at a quiet moment');
+    else this.#inbox.keepSession();
+    // A refused Identify says nothing about a session that it was to replace.
+    const wasOurs = opening === 'resume' || livedMs !== null;
+    if (verdict.dropSession !== null && wasOurs) this.#inbox.drop(verdict.dropSession);
     if (verdict.freshToken) this.#deps.tokens.invalidate(accessToken);
     return { reason: verdict.reason, minDelayMs: verdict.minDelayMs };
   }

@@ -36,6 +36,8 @@ export class Inbox {
   #session: Session | null;
   /** Why events may be missing when the next session begins. */
   #gap: string | null;
+  /** Why the next dial is to identify although there is a session; only a READY ends that one. */
+  #replacing: string | null = null;
   /** RESUMED frames that were sent to sockets we had lost: numbers that will rightly never come. */
   #lostControls = 0;
   #lastEventAt: number;
@@ -57,12 +59,17 @@ export class Inbox {
     return this.#gatewayUrl;
   }
 
+  /** The next dial identifies. Should that fail, the session is still there to be resumed. */
+  replaceSession(reason: string): void {
+    this.#replacing = reason;
+  }
+
   /** Identify or Resume? A session that did not answer {@link MAX_UNCONFIRMED_RESUMES} Resumes is dropped here. */
   opening(): Opening {
     if (this.#session !== null && this.#session.unconfirmedResumes >= MAX_UNCONFIRMED_RESUMES) {
       this.drop(`${this.#session.unconfirmedResumes} Resumes in a row were neither confirmed nor refused`);
     }
-    return this.#session === null ? 'identify' : 'resume';
+    return this.#session === null || this.#replacing !== null ? 'identify' : 'resume';
   }
 
   /** The session is over; the next READY writes a gap record with this reason. */
@@ -76,6 +83,11 @@ export class Inbox {
     this.#session = null;
   }
 
+  /** The dial that was to replace the session failed. */
+  keepSession(): void {
+    this.#replacing = null;
+  }
+
   /**
    * Counts one more unconfirmed Resume, for successors too, and says what to resume from: the *stored* position, because
    * the platform may forget what it believes we have. What is on its way to the store already is then replayed, and
@@ -83,11 +95,12 @@ export class Inbox {
    */
   resumeFrom(): { readonly sessionId: string; readonly seq: number } {
     const session = this.#mustHaveSession();
+    const { sink } = this.#options;
+    const stored = storedSeq(sink.storedCursor, session) ?? session.seq;
     this.#lostControls = session.unconfirmedResumes;
     this.#move(session, { unconfirmedResumes: session.unconfirmedResumes + 1 });
-    this.#options.sink.push([], this.#cursor());
-    const stored = storedSeq(this.#options.sink.storedCursor, session);
-    return { sessionId: session.sessionId, seq: Math.min(session.seq, stored ?? session.seq) };
+    sink.push([], this.#cursor());
+    return { sessionId: session.sessionId, seq: Math.min(session.seq, stored) };
   }
 
   /** The platform took the Resume at this URL. */
@@ -98,7 +111,8 @@ export class Inbox {
 
   identified(received: Received, ready: Ready, gatewayUrl: string): void {
     const { raw, receivedAt, dispatch } = received;
-    if (this.#session !== null) this.drop('the platform answered Resume with a new session');
+    if (this.#session !== null) this.drop(this.#replacing ?? 'the platform answered Resume with a new session');
+    this.#replacing = null;
     this.#gatewayUrl = gatewayUrl;
     this.#session = {
       sessionId: ready.session_id,

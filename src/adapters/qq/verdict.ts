@@ -71,10 +71,7 @@ export function judge(ended: Ended): Verdict {
       return again(ending.reason, { ...setbacks, failedDials: setbacks.failedDials + 1 });
     case 'silence': {
       const failedDials = ending.due === 'Hello' ? setbacks.failedDials + 1 : setbacks.failedDials;
-      return again(`the gateway accepted the socket, but ${ending.due} did not come in time`, {
-        ...setbacks,
-        failedDials,
-      });
+      return again(silenceInWords(ending.due), { ...setbacks, failedDials });
     }
     case 'zombie':
       return again(ending.reason, setbacks);
@@ -85,9 +82,7 @@ export function judge(ended: Ended): Verdict {
     case 'backpressure':
       return again('storage is full or away: not reading until it drains', setbacks);
     case 'refresh':
-      return again('planned fresh Identify', setbacks, {
-        dropSession: 'planned fresh Identify of an old session at a quiet moment',
-      });
+      return again('planned fresh Identify', setbacks);
     case 'invalid-session':
       return afterOpNine(
         ended,
@@ -100,6 +95,11 @@ export function judge(ended: Ended): Verdict {
     default:
       return ending satisfies never;
   }
+}
+
+function silenceInWords(due: Extract<Ending, { cause: 'silence' }>['due']): string {
+  if (due === 'an identify permit') return 'the shared identify budget did not answer in time';
+  return `the gateway accepted the socket, but ${due} did not come in time`;
 }
 
 function afterClose(ended: Ended, ending: Extract<Ending, { cause: 'closed' }>): Verdict {
