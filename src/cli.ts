@@ -4,6 +4,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { complain } from './commands/complain.ts';
 import { connectionsCommand } from './commands/connections.ts';
 import { EXIT } from './commands/exit-codes.ts';
+import type { ServeFlags } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import type { RoleName } from './run/role.ts';
 
@@ -57,13 +58,32 @@ function roleList(text: string): RoleName[] {
 const capacity = () =>
   new Option('--capacity <n>', 'most connections this worker holds').argParser(positiveInteger).default(500);
 
+const maxTenure = () =>
+  new Option('--max-tenure <seconds>', 'hand everything over and leave after this').argParser(positiveInteger);
+
+interface Flags {
+  capacity: number;
+  processes: number;
+  maxTenure?: number;
+  supervised?: boolean;
+}
+
+function toServeFlags({ capacity, processes, maxTenure, supervised }: Flags): ServeFlags {
+  const maxTenureMs = maxTenure === undefined ? null : maxTenure * 1_000;
+  return { capacity, processes, maxTenureMs, supervised: supervised === true };
+}
+
 // The commands that serve load BullMQ and all adapters; `status` must not wait for those.
 program
   .command('up')
-  .description('run everything in the foreground: connections (in a child process), scheduler, agent, delivery')
+  .description('run everything in the foreground: connections (in child processes), scheduler, agent, delivery')
   .addOption(capacity())
-  .action((options: { capacity: number }) =>
-    leaveWith(async () => (await import('./commands/serve.ts')).up(configFile(), options.capacity))(),
+  .addOption(
+    new Option('--processes <n>', 'child processes that hold connections').argParser(positiveInteger).default(1),
+  )
+  .addOption(maxTenure())
+  .action((flags: Flags) =>
+    leaveWith(async () => (await import('./commands/serve.ts')).up(configFile(), toServeFlags(flags)))(),
   );
 
 program
@@ -71,9 +91,16 @@ program
   .description('run some roles in the foreground')
   .option('--roles <list>', 'connections, agent, delivery', roleList, ['connections', 'agent', 'delivery'])
   .addOption(capacity())
-  .action((options: { roles: RoleName[]; capacity: number }) =>
+  .addOption(
+    new Option('--processes <n>', 'do the roles in n restartable child processes')
+      .argParser(positiveInteger)
+      .default(0),
+  )
+  .addOption(maxTenure())
+  .addOption(new Option('--supervised').hideHelp())
+  .action((flags: Flags & { roles: RoleName[] }) =>
     leaveWith(async () =>
-      (await import('./commands/serve.ts')).worker(configFile(), options.roles, options.capacity),
+      (await import('./commands/serve.ts')).worker(configFile(), flags.roles, toServeFlags(flags)),
     )(),
   );
 

@@ -4,8 +4,8 @@ import { type Config, loadConfig } from '../config.ts';
 import { GatewayError, TransientError } from '../errors.ts';
 import { openReader, type Reader } from '../run/find-storage.ts';
 
-/** `status` promises an answer within 4 s, also without Redis, ms. */
-const DEADLINE_MS = 3_000;
+/** `status` promises an answer within 4 s, also without Redis; starting the process may take a second of it, ms. */
+const DEADLINE_MS = 2_000;
 
 /** @throws TransientError when Redis is away or slow; ConfigError for the configuration */
 export async function withReader<T>(

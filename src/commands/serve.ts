@@ -9,28 +9,37 @@ import { ALL_SAFEGUARDS } from '../state/safeguards.ts';
 
 const CLI = fileURLToPath(new URL('../cli.js', import.meta.url));
 
-export async function up(file: string | undefined, capacity: number): Promise<number> {
-  const child = ['worker', '--roles', 'connections', '--capacity', String(capacity)];
-  return run(
-    file,
-    ['scheduler', 'agent', 'delivery'],
-    capacity,
-    file === undefined ? child : ['--config', file, ...child],
-  );
+/** What the options of the foreground commands say. */
+export interface ServeFlags {
+  readonly capacity: number;
+  /** Child processes that hold connections (`up`) or do the roles (`worker`). */
+  readonly processes: number;
+  readonly maxTenureMs: number | null;
+  readonly supervised: boolean;
 }
 
-export async function worker(file: string | undefined, roles: readonly RoleName[], capacity: number): Promise<number> {
-  return run(file, roles, capacity, null);
+export async function up(file: string | undefined, flags: ServeFlags): Promise<number> {
+  return run(file, ['scheduler', 'agent', 'delivery'], flags, childArguments(file, ['connections'], flags));
+}
+
+export async function worker(file: string | undefined, roles: readonly RoleName[], flags: ServeFlags): Promise<number> {
+  if (flags.processes === 0) return run(file, roles, flags, null);
+  return run(file, [], flags, childArguments(file, roles, flags));
 }
 
 export async function scheduler(file: string | undefined): Promise<number> {
-  return run(file, ['scheduler'], 0, null);
+  return run(file, ['scheduler'], { capacity: 0, processes: 0, maxTenureMs: null, supervised: false }, null);
+}
+
+function childArguments(file: string | undefined, roles: readonly RoleName[], flags: ServeFlags): string[] {
+  const config = file === undefined ? [] : ['--config', file];
+  return [...config, 'worker', '--supervised', '--roles', roles.join(','), '--capacity', String(flags.capacity)];
 }
 
 async function run(
   file: string | undefined,
   roles: readonly RoleName[],
-  capacity: number,
+  flags: ServeFlags,
   child: readonly string[] | null,
 ): Promise<number> {
   const config = loadConfig({ file });
@@ -46,8 +55,10 @@ async function run(
   return await serve({
     config,
     roles,
-    connectionsChild: child === null ? null : { script: CLI, args: child },
-    capacity,
+    children: child === null ? null : { count: flags.processes, script: CLI, args: child },
+    supervised: flags.supervised,
+    capacity: flags.capacity,
+    maxTenureMs: flags.maxTenureMs,
     safeguards: { ...ALL_SAFEGUARDS, ...(config.sabotage === null ? {} : { [config.sabotage]: false }) },
     cwd,
     log,

@@ -31,6 +31,8 @@ export interface ConnectionsRoleOptions {
   instanceFull(): boolean;
   readonly safeguards: Safeguards;
   share(): number;
+  /** Somebody says that wishes or the set of workers changed. */
+  onPoke(): void;
   readonly capacity: number;
   readonly log: Logger;
 }
@@ -57,7 +59,10 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     address,
     keys,
     identity.presence,
-    () => keeper.lookNow(),
+    () => {
+      keeper.lookNow();
+      options.onPoke();
+    },
     (reason) => log.debug({ reason }, 'presence'),
   );
   const secrets = new Map<ConnectionId, Secrets>(config.connections.map(({ id, secrets }) => [id, secrets]));

@@ -8,6 +8,7 @@ import type { Keys } from '../state/keys.ts';
 import { declareDead, parseLease } from '../state/leases.ts';
 import type { ConnectionJobData } from '../state/queues.ts';
 import type { RedisClient } from '../state/redis.ts';
+import { workerGone } from '../state/worker-gone.ts';
 
 export interface DeclareDeadDeps {
   readonly client: RedisClient;
@@ -24,6 +25,7 @@ export async function declareWorkerDead(
 ): Promise<void> {
   const { client, keys, queue, log } = deps;
   try {
+    await workerGone(client, keys, identity);
     const ids = await listConnectionIds(client, keys);
     const leases = await Promise.all(
       ids.map(async (id) => ({ id, lease: parseLease(await client.hgetall(keys.connection(id).lease)) })),

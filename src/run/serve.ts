@@ -26,10 +26,14 @@ export interface ServeOptions {
   readonly config: Config;
   /** Roles in this process. */
   readonly roles: readonly RoleName[];
-  /** Arguments of a child process that holds the connections; `null`: no child. */
-  readonly connectionsChild: { readonly script: string; readonly args: readonly string[] } | null;
+  /** Child processes that do the work instead; `null`: everything in this process. */
+  readonly children: { readonly count: number; readonly script: string; readonly args: readonly string[] } | null;
+  /** This process is such a child: its readiness and its end are its parent's business. */
+  readonly supervised: boolean;
   /** Most connections this worker holds at once. */
   readonly capacity: number;
+  /** Drain after this, ms; `null`: stay. For compute that is only lent. */
+  readonly maxTenureMs: number | null;
   readonly safeguards: Safeguards;
   readonly cwd: string;
   readonly log: Logger;
@@ -42,7 +46,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const stop = foreground(log);
   const starting = new AbortController();
   void stop.ending.then((reason) => starting.abort(new Error(reason)));
-  listenToParent(stop.end);
+  if (options.supervised) listenToParent(stop.end);
   for (const warning of config.warnings) log.warn({ event: 'config' }, warning);
 
   let storage: Storage;
@@ -60,7 +64,10 @@ export async function serve(options: ServeOptions): Promise<number> {
     await writeDesired(config, storage, roles.includes('scheduler'), log);
     const running = startRoles(options, storage, identity, ended.signal);
     await Promise.race([Promise.all(running.parts.map((part) => part.ready)), stop.ending]);
-    if (!starting.signal.aborted) tellReady(log, identity, roles);
+    if (options.maxTenureMs !== null) {
+      setTimeout(() => stop.end('maximum tenure reached'), options.maxTenureMs).unref();
+    }
+    if (!starting.signal.aborted) tellReady(log, identity, options);
     const reason = await stop.ending;
     running.reporter.draining();
     await Promise.all(running.parts.map((part) => part.drain(reason)));
@@ -91,7 +98,7 @@ function startRoles(options: ServeOptions, storage: Storage, identity: ProcessId
     client: storage.fenced,
     keys: storage.keys,
     identity,
-    roles: options.connectionsChild === null ? roles : roles.filter((role) => role !== 'connections'),
+    roles,
     capacity: roles.includes('connections') ? options.capacity : 0,
     held: () => held(),
     everyMs: config.timings.renewEveryMs,
@@ -117,17 +124,19 @@ function startRoles(options: ServeOptions, storage: Storage, identity: ProcessId
       instanceFull: () => gauge.full,
       safeguards,
       share: () => reporter.share(),
+      onPoke: () => reporter.refresh(),
       capacity: options.capacity,
       log,
     });
     held = () => role.held;
     parts.push(role);
   }
-  if (options.connectionsChild !== null) {
+  for (let n = 1; n <= (options.children?.count ?? 0); n += 1) {
     parts.push(
       superviseChild({
-        name: 'connections',
-        ...options.connectionsChild,
+        name: `child ${n}`,
+        script: options.children?.script ?? '',
+        args: options.children?.args ?? [],
         onDeath: (dead, reason) =>
           declareWorkerDead(
             { client: storage.patient, keys: storage.keys, queue: storage.connections, log },
@@ -152,20 +161,19 @@ async function writeDesired(config: Config, storage: Storage, owns: boolean, log
   }
 }
 
-function tellReady(log: Logger, identity: ProcessIdentity, roles: readonly string[]): void {
-  // A child's readiness is its parent's business: one process tree says "ready" once.
-  if (process.send === undefined) {
+function tellReady(log: Logger, identity: ProcessIdentity, { roles, supervised }: ServeOptions): void {
+  // One process tree says "ready" once.
+  if (!supervised) {
     log.info({ event: 'ready', worker: identity.worker, roles }, 'ready');
     return;
   }
   const message: ChildReady = { kind: 'ready', worker: identity.worker, incarnation: identity.incarnation };
-  process.send(message);
+  process.send?.(message);
   log.info({ event: 'child-ready', worker: identity.worker, roles }, 'child is ready');
 }
 
 /** As a supervised child: drain when told, and when the parent is gone. */
 function listenToParent(end: (reason: string) => void): void {
-  if (process.send === undefined) return;
   process.on('message', (message: DrainChild) => end(message.reason));
   process.on('disconnect', () => end('the parent process is gone'));
 }

@@ -30,6 +30,8 @@ export interface WorkerReporter {
   share(): number;
   /** Runs until `signal` aborts, then takes this worker off the list. Never throws. */
   run(signal: AbortSignal): Promise<void>;
+  /** Reports and counts anew at once: somebody joined, left or died. */
+  refresh(): void;
   /** Says at once that this worker takes nothing more. */
   draining(): void;
 }
@@ -71,7 +73,12 @@ export function createWorkerReporter(options: WorkerReportOptions): WorkerReport
 
   return {
     share: () => share,
+    refresh() {
+      void tryReport();
+    },
     async run(signal) {
+      // A parent that only supervises is no worker.
+      if (options.roles.length === 0) return;
       lag.enable();
       while (!signal.aborted) {
         await tryReport();
@@ -82,7 +89,7 @@ export function createWorkerReporter(options: WorkerReportOptions): WorkerReport
     },
     draining() {
       draining = true;
-      void tryReport();
+      if (options.roles.length > 0) void tryReport();
     },
   };
 }

@@ -8,6 +8,7 @@ import { declareDead } from '../state/leases.ts';
 import { deferProbe, unpark } from '../state/parking.ts';
 import type { ConnectionJobData } from '../state/queues.ts';
 import type { RedisClient } from '../state/redis.ts';
+import { workerGone } from '../state/worker-gone.ts';
 import type { Action } from './plan.ts';
 
 export interface ApplyDeps {
@@ -60,6 +61,9 @@ async function applyOne({ client, keys, queue, log }: ApplyDeps, action: Action)
         },
         'holder declared dead',
       );
+      if (action.processGone) {
+        await workerGone(client, keys, { worker: action.owner, incarnation: action.incarnation });
+      }
       if (action.lockToken !== null) await takeJobBack(queue, action.id, action.lockToken);
       return;
     }

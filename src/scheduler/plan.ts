@@ -19,6 +19,9 @@ export type Action =
       readonly id: ConnectionId;
       readonly token: FencingToken;
       readonly owner: string;
+      readonly incarnation: string | null;
+      /** True when the whole process is gone, not only this connection stuck. */
+      readonly processGone: boolean;
       /** The job's lock, when the same holder has it: moved in the same sweep. */
       readonly lockToken: string | null;
       readonly because: string;
@@ -115,7 +118,8 @@ function judgeHolder(connection: ObservedConnection, redisNow: number, gone: boo
       : wedgedBecause(mine.heartbeat, redisNow - mine.at);
   if (because !== null) {
     const lockToken = job.place === 'active' && job.lockToken === lease.jobToken ? job.lockToken : null;
-    return [{ do: 'declare-dead', id, token: lease.token, owner: lease.owner, lockToken, because }];
+    const { token, owner, incarnation } = lease;
+    return [{ do: 'declare-dead', id, token, owner, incarnation, processGone: gone, lockToken, because }];
   }
   if (parked !== null && mine?.heartbeat.state === 'live') return [{ do: 'unpark', id, because: 'it is live again' }];
   return [];

@@ -57,6 +57,7 @@ interface Session {
 const FETCH_BLOCK_S = 0.5;
 const FETCH_RETRY_MS = 200;
 const CAPACITY_POLL_MS = 250;
+const SHARE_POLL_MS = 20;
 /** How long a worker at its fair share leaves a waiting job to others, ms on average. */
 const OVER_SHARE_MS = 1_500;
 
@@ -125,7 +126,7 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
       }
       const overShare = sessions.size >= options.share();
       // Not a hard bound: the others may be unfit or dead, and a connection without an owner is worse than an uneven load.
-      if (overShare) await sleep(OVER_SHARE_MS * (0.5 + Math.random()), { signal });
+      if (overShare) await stepBack(signal);
       fetched += 1;
       const jobToken = `${options.worker}.${options.incarnation}-${fetched}`;
       try {
@@ -136,6 +137,12 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
         await sleep(FETCH_RETRY_MS, { signal });
       }
     }
+  };
+
+  /** Lets others come first, unless this worker's share grows meanwhile. */
+  const stepBack = async (signal: AbortSignal): Promise<void> => {
+    const until = performance.now() + OVER_SHARE_MS * (0.5 + Math.random());
+    while (performance.now() < until && sessions.size >= options.share()) await sleep(SHARE_POLL_MS, { signal });
   };
 
   const lockLoop = async (): Promise<void> => {
