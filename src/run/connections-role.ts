@@ -14,7 +14,9 @@ import type { Safeguards } from '../state/safeguards.ts';
 import { type ConnectionWorker, startConnectionWorker } from '../workers/connection-worker.ts';
 import type { HoldDeps, PumpRequest } from '../workers/hold-connection.ts';
 import { createInboundPump } from '../workers/inbound-pump.ts';
+import { leaseMargin } from '../workers/lease-clock.ts';
 import { LeaseKeeper } from '../workers/lease-keeper.ts';
+import { startWatchdog } from '../workers/watchdog.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { Role } from './role.ts';
 
@@ -99,6 +101,14 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     drainMs: timings.drainMs,
     log,
   });
+  const watchdog = options.safeguards.fence
+    ? startWatchdog({ killAfterMs: timings.leaseMs - leaseMargin(timings.leaseMs) }, (error) =>
+        log.error(
+          { err: error, event: 'watchdog-ended' },
+          'the watchdog thread ended: a blocked loop would go unnoticed',
+        ),
+      )
+    : null;
   keeping.catch((error: unknown) => {
     // Without renewals every lease runs out: the holds fence themselves, and the process must not go on like this.
     log.fatal({ err: error, reason: explain(error) }, 'the lease keeper ended');
@@ -114,6 +124,7 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
       await worker.drain(reason);
       ended.abort();
       presence.close();
+      await watchdog?.stop();
       await keeping;
     },
   };
