@@ -141,6 +141,14 @@ for (const [verb, text] of [
     .action((id: string) => leaveWith(() => connectionsCommand.ask(configFile(), id, verb))());
 }
 
+connections
+  .command('handoff <id>')
+  .description('move it to another worker without losing its session')
+  .option('--to <worker>', 'the worker that should have it, as status names it (default: any other)')
+  .action((id: string, { to }: { to?: string }) =>
+    leaveWith(() => connectionsCommand.ask(configFile(), id, 'handoff', to ?? null))(),
+  );
+
 try {
   await program.parseAsync();
 } catch (error) {

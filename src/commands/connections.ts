@@ -2,7 +2,7 @@
 import Table from 'cli-table3';
 import { type ConnectionId, connectionId } from '../model.ts';
 import type { Reader } from '../run/find-storage.ts';
-import { readDesired, wishPaused, wishRestart } from '../state/desired.ts';
+import { readDesired, wishHandoff, wishPaused, wishRestart } from '../state/desired.ts';
 import { readHistory } from '../state/history.ts';
 import { parseLease } from '../state/leases.ts';
 import { poke } from '../state/presence.ts';
@@ -12,6 +12,8 @@ import { withReader } from './reading.ts';
 import { connectionTable } from './table.ts';
 
 const HISTORY_SHOWN = 20;
+
+type Verb = 'pause' | 'resume' | 'restart' | 'handoff';
 
 export const connectionsCommand = {
   async list(file: string | undefined, json: boolean): Promise<number> {
@@ -44,13 +46,15 @@ export const connectionsCommand = {
     return EXIT.ok;
   },
 
-  async ask(file: string | undefined, id: string, verb: 'pause' | 'resume' | 'restart'): Promise<number> {
+  /** @param target - `handoff` only: the worker that should have it next; anybody but the holder by default */
+  async ask(file: string | undefined, id: string, verb: Verb, target: string | null = null): Promise<number> {
     const done = await withReader(file, async (reader, config) => {
       const known = await find(reader, id);
       if (known === null) return null;
-      if (verb === 'restart') await wishRestart(reader.client, reader.keys, known);
-      else await wishPaused(reader.client, reader.keys, known, verb === 'pause');
       const lease = parseLease(await reader.client.hgetall(reader.keys.connection(known).lease));
+      if (verb === 'restart') await wishRestart(reader.client, reader.keys, known);
+      else if (verb === 'handoff') await wishHandoff(reader.client, reader.keys, known, { target, avoid: lease.owner });
+      else await wishPaused(reader.client, reader.keys, known, verb === 'pause');
       if (lease.owner !== null) await poke(reader.client, reader.keys, `${lease.owner}#${lease.incarnation ?? ''}`);
       return Math.max(config.timings.renewEveryMs, config.timings.sweepEveryMs);
     });

@@ -24,9 +24,23 @@ export interface Wishes {
   readonly paused: boolean;
   /** Redis ms; `null` when not paused. */
   readonly pausedAt: number | null;
-  /** Grows with each restart asked for. */
+  /** Grows with each restart or handoff asked for. */
   readonly restart: number;
+  /** Where it should be held next; short-lived, so that a wish for a dead worker costs seconds. */
+  readonly placement: Placement | null;
 }
+
+export interface Placement {
+  /** Only this worker should take it. */
+  readonly target: string | null;
+  /** This worker should leave it to others. */
+  readonly avoid: string | null;
+  /** Redis ms. */
+  readonly until: number;
+}
+
+/** A wished-for placement expires after this, ms. */
+const PLACEMENT_MS = 5_000;
 
 export async function readDesired(
   client: RedisClient,
@@ -49,6 +63,10 @@ export function parseWishes(hash: Record<string, string>): Wishes {
     paused: hash.paused === '1',
     pausedAt: hash.pausedAt === undefined ? null : Number(hash.pausedAt),
     restart: Number(hash.restart ?? 0),
+    placement:
+      hash.placeUntil === undefined
+        ? null
+        : { target: hash.target || null, avoid: hash.avoid || null, until: Number(hash.placeUntil) },
   };
 }
 
@@ -108,6 +126,30 @@ export async function wishRestart(client: RedisClient, keys: Keys, id: Connectio
   await client.hincrby(wishes, 'restart', 1);
   await client.del(parked);
   await client.del(restarts);
+}
+
+/**
+ * Asks the holder to hand the connection over, to `target` or to anybody else.
+ *
+ * @param target - a worker id; `null`: any worker but the present holder
+ */
+export async function wishHandoff(
+  client: RedisClient,
+  keys: Keys,
+  id: ConnectionId,
+  place: { readonly target: string | null; readonly avoid: string | null },
+): Promise<void> {
+  const { wishes } = keys.connection(id);
+  const until = (await redisNow(client)) + PLACEMENT_MS;
+  await client.hset(wishes, { target: place.target ?? '', avoid: place.avoid ?? '', placeUntil: String(until) });
+  await client.hincrby(wishes, 'restart', 1);
+}
+
+/** Whether `worker` may take the connection now, as far as wished placements go. */
+export function mayPlace(wishes: Wishes, worker: string, now: number): boolean {
+  const { placement } = wishes;
+  if (placement === null || now >= placement.until) return true;
+  return placement.target === null ? placement.avoid !== worker : placement.target === worker;
 }
 
 /** Redis's clock, ms since the epoch: the one clock that all hosts share. */

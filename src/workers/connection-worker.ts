@@ -15,6 +15,7 @@ import { noteUnfit } from '../state/fitness.ts';
 import type { Keys } from '../state/keys.ts';
 import { type ConnectionJobData, UNLIMITED_STALLS } from '../state/queues.ts';
 import { bullConnection, type RedisAddress } from '../state/redis.ts';
+import { surplus } from './fair-share.ts';
 import { type HoldDeps, holdConnection } from './hold-connection.ts';
 import { createJobView } from './job-view.ts';
 import { settleJob } from './settle-job.ts';
@@ -58,6 +59,8 @@ const FETCH_BLOCK_S = 0.5;
 const FETCH_RETRY_MS = 200;
 const CAPACITY_POLL_MS = 250;
 const SHARE_POLL_MS = 20;
+/** At most one connection per worker moves in this time, ms: a deploy must not become a storm of Resumes. */
+const REBALANCE_EVERY_MS = 1_000;
 /** How long a worker at its fair share leaves a waiting job to others, ms on average. */
 const OVER_SHARE_MS = 1_500;
 
@@ -171,7 +174,27 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
     }
   };
 
-  const loops = [supervise('fetch', fetchLoop, fetching.signal), supervise('job locks', lockLoop, stopping.signal)];
+  /** When workers joined: the newest of a surplus moves, one after another, with its session kept. */
+  const rebalanceLoop = async (): Promise<void> => {
+    const signal = fetching.signal;
+    for (;;) {
+      await sleep(REBALANCE_EVERY_MS, { signal });
+      const settled = [...sessions.values()].filter((session) => !session.drain.signal.aborted);
+      if (surplus(settled.length, options.share()) === 0) continue;
+      const newest = settled.at(-1);
+      log.info(
+        { event: 'rebalance', connection: newest?.id, held: settled.length, share: options.share() },
+        'moving one',
+      );
+      newest?.drain.abort(new DrainRequested('rebalanced: other workers have room', { again: true }));
+    }
+  };
+
+  const loops = [
+    supervise('fetch', fetchLoop, fetching.signal),
+    supervise('job locks', lockLoop, stopping.signal),
+    supervise('rebalance', rebalanceLoop, fetching.signal),
+  ];
 
   /** A loop that ends without having been told to is started again, and said so. */
   async function supervise(name: string, loop: () => Promise<void>, signal: AbortSignal): Promise<void> {

@@ -7,3 +7,11 @@ export function fairShare(connections: number, workers: number): number {
   const exact = connections / Math.max(1, workers);
   return Math.max(1, Math.ceil(exact * (1 + SLACK)));
 }
+
+/**
+ * How many connections a worker should give up now so that others can have them. Gradual (one at a time) and with
+ * hysteresis: a worker keeps what is within its share, and a surplus of one is never moved back and forth.
+ */
+export function surplus(held: number, share: number): 0 | 1 {
+  return held > share + 1 ? 1 : 0;
+}

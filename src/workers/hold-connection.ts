@@ -9,7 +9,7 @@ import { type BackoffPolicy, backoffDelay } from '../async/backoff.ts';
 import type { Clock } from '../async/clock.ts';
 import { DrainRequested, explain, FatalError, FencedError } from '../errors.ts';
 import type { ConnectionId, Cursor, FencingToken, WorkerId } from '../model.ts';
-import { type DesiredConnection, parseWishes, readDesired } from '../state/desired.ts';
+import { type DesiredConnection, mayPlace, parseWishes, readDesired, redisNow } from '../state/desired.ts';
 import type { Keys } from '../state/keys.ts';
 import { type Claim, claimLease, endTenure, type TenureClose } from '../state/leases.ts';
 import type { RedisClient } from '../state/redis.ts';
@@ -98,6 +98,7 @@ async function wantedHere(deps: HoldDeps, id: ConnectionId): Promise<Wanted | Te
   const desired = await readDesired(client, keys, id);
   const wishes = parseWishes(await client.hgetall(keys.connection(id).wishes));
   if (desired === null || !desired.enabled || wishes.paused) return { kind: 'not-wanted' };
+  if (wishes.placement !== null && !mayPlace(wishes, deps.worker, await redisNow(client))) return { kind: 'elsewhere' };
   const adapter = deps.adapters.get(desired.platform);
   if (adapter === undefined) return { kind: 'unfit', reason: `no adapter for platform "${desired.platform}"` };
   const secrets = deps.secretsOf(id);
@@ -181,7 +182,7 @@ function watch(
     onWishes: ({ wanted, restartWish, fingerprint }) => {
       const ask = (why: string, again: boolean) => controls.drain.abort(new DrainRequested(why, { again }));
       if (!wanted) ask('paused, disabled or removed by the operator', false);
-      else if (restartWish > claim.restartWish) ask('restarted by the operator', true);
+      else if (restartWish > claim.restartWish) ask('restart or handoff asked for', true);
       else if (fingerprint !== desired.fingerprint) ask('its configuration changed', true);
     },
   };
@@ -316,6 +317,7 @@ function closeRecord(deps: HoldDeps, tenure: Tenure, end: TenureEnd, heldMs: num
     }
     case 'busy':
     case 'not-wanted':
+    case 'elsewhere':
     case 'unfit':
     case 'unreachable':
       return null;

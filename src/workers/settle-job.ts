@@ -7,6 +7,8 @@ import type { TenureEnd } from './tenure-end.ts';
 
 /** A job that can't be held here comes back after this, ms; sooner would return it thousands of times a second. */
 const ELSEWHERE_MS = 500;
+/** A job that another worker is wished for comes back after this, ms: the wish lasts seconds only. */
+const MEANT_FOR_OTHERS_MS = 150;
 /** A job handed over on purpose is taken up at once, but not by the fetch that is still blocking here, ms. */
 const HANDOVER_MS = 50;
 /** How long settling is tried, ms: with Redis away, the job's lock runs out by itself. */
@@ -53,6 +55,8 @@ async function move(job: Job, token: string, end: TenureEnd): Promise<void> {
   switch (end.kind) {
     case 'busy':
       return later(Math.min(Math.max(end.leftMs, 100), ELSEWHERE_MS) + Math.random() * 100);
+    case 'elsewhere':
+      return later(MEANT_FOR_OTHERS_MS);
     case 'unfit':
     case 'unreachable':
       return later(ELSEWHERE_MS + Math.random() * ELSEWHERE_MS);

@@ -4,6 +4,8 @@ export type TenureEnd =
   | { readonly kind: 'busy'; readonly leftMs: number; readonly owner: string }
   /** Paused, disabled or removed meanwhile: nothing was claimed. */
   | { readonly kind: 'not-wanted' }
+  /** Meant for another worker for the moment. */
+  | { readonly kind: 'elsewhere' }
   /** This worker lacks what the connection needs; another may have it. */
   | { readonly kind: 'unfit'; readonly reason: string }
   /** Ended on purpose with the session kept. `again`: should go on elsewhere, or here afresh. */

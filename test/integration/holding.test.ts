@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { HoldContext } from '../../src/adapters/adapter.ts';
 import { FatalError } from '../../src/errors.ts';
 import type { ConnectionId } from '../../src/model.ts';
-import { wishPaused, wishRestart } from '../../src/state/desired.ts';
+import { wishHandoff, wishPaused, wishRestart } from '../../src/state/desired.ts';
 import { healthyHold, startOneWorker, TIMINGS } from '../support/one-worker.ts';
 import { useRedis } from '../support/redis.ts';
 
@@ -98,6 +98,47 @@ describe('an operator', () => {
     const before = await token();
     await wishRestart(world.client, world.keys, id);
     await expect.poll(token, within).toBeGreaterThan(before);
+  });
+});
+
+describe('a connection that should move', () => {
+  it('is handed to the worker that was wished for, with a greater token', async () => {
+    const where = place();
+    await using first = await startOneWorker({ ...where, ids: [id], hold: healthyHold });
+    const now = async () => (await first.status()).connections[0];
+    await expect.poll(async () => (await now())?.owner, within).toBe(first.worker);
+    const before = (await now())?.fencingToken ?? 0;
+    await using second = await startOneWorker({ ...where, ids: [id], hold: healthyHold });
+    await wishHandoff(first.client, first.keys, id, { target: second.worker, avoid: first.worker });
+    await expect.poll(async () => (await now())?.owner, within).toBe(second.worker);
+    expect((await now())?.fencingToken).toBeGreaterThan(before);
+  });
+
+  it('stays up when the wished-for worker does not exist: the wish expires', async () => {
+    await using world = await startOneWorker({ ...place(), ids: [id], hold: healthyHold });
+    const now = async () => (await world.status()).connections[0];
+    await expect.poll(async () => (await now())?.state, within).toBe('live');
+    const before = (await now())?.fencingToken ?? 0;
+    await wishHandoff(world.client, world.keys, id, { target: 'nobody/1', avoid: world.worker });
+    await expect.poll(async () => ((await now())?.fencingToken ?? 0) > before, within).toBe(true);
+    await expect.poll(async () => (await now())?.state, within).toBe('live');
+  });
+
+  it('moves gradually to workers that join, and no further than fair', async () => {
+    const where = place();
+    const ids = Array.from({ length: 8 }, (_, n) => `conn-${n}`);
+    let share = 100;
+    await using first = await startOneWorker({ ...where, ids, hold: healthyHold, share: () => share });
+    await expect.poll(() => first.connectionWorker.held, within).toBe(8);
+    share = 4;
+    await using second = await startOneWorker({ ...where, ids, hold: healthyHold, share: () => share });
+    await expect.poll(() => second.connectionWorker.held, within).toBe(3);
+    // Hysteresis: five is one above the share, and moving that one would only swap the roles.
+    expect(first.connectionWorker.held).toBe(5);
+    const moved = first.lines.filter((line) => line.event === 'rebalance');
+    expect(moved).toHaveLength(3);
+    const times = moved.map((line) => Number(line.time));
+    for (const [index, time] of times.slice(1).entries()) expect(time - (times[index] ?? 0)).toBeGreaterThan(900);
   });
 });
 

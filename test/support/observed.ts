@@ -56,7 +56,7 @@ export function connection(change: Partial<ObservedConnection> = {}): ObservedCo
       fingerprint: 'f1',
       source: 'config',
     },
-    wishes: { paused: false, pausedAt: null, restart: 0 },
+    wishes: { paused: false, pausedAt: null, restart: 0, placement: null },
     parked: null,
     lease: HELD,
     heartbeat: { token: TOKEN, at: REDIS_NOW - 500, heartbeat: beat() },

@@ -33,6 +33,8 @@ export interface OneWorkerOptions {
   /** `null`: no credentials on this worker. */
   readonly secretsOf?: (id: ConnectionId) => Record<string, string> | null;
   hold(context: HoldContext): Promise<void>;
+  /** @defaultValue 100 */
+  readonly share?: () => number;
 }
 
 const capabilities: Adapter['capabilities'] = {
@@ -108,7 +110,7 @@ export async function startOneWorker(options: OneWorkerOptions) {
     address,
     keys,
     capacity: 100,
-    share: () => 100,
+    share: options.share ?? (() => 100),
     jobLockMs: 5_000,
     drainMs: 1_000,
     log,

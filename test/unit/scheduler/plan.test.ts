@@ -57,7 +57,7 @@ describe('a connection that nobody holds', () => {
     const job = { place: 'waiting', lockToken: null, intact: true } as const;
     const idle = { lease: FREE, heartbeat: null, job };
     for (const change of [
-      { ...idle, wishes: { paused: true, pausedAt: REDIS_NOW, restart: 0 } },
+      { ...idle, wishes: { paused: true, pausedAt: REDIS_NOW, restart: 0, placement: null } },
       { ...idle, desired: null },
     ]) {
       expect(actionsFor(change)).toMatchObject([{ do: 'clear-job' }]);

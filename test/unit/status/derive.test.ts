@@ -93,7 +93,7 @@ describe('status', () => {
   });
 
   it('is paused by the wish alone, whatever else is true', () => {
-    const wishes = { paused: true, pausedAt: REDIS_NOW - 1, restart: 0 };
+    const wishes = { paused: true, pausedAt: REDIS_NOW - 1, restart: 0, placement: null };
     expect(deriveConnection(evidence({ wishes }), moment)).toMatchObject({
       state: 'paused',
       since: iso(REDIS_NOW - 1),
