@@ -710,6 +710,7 @@ describe('letting go', () => {
     await received(first, ['one']);
     first.drain();
     expect(await first.done).toBe('drained');
+    expect(first.sink.flushes).toBe(1);
     await qq.journal.waitForKind('close', (entry) => entry.by === 'client' && entry.code === 1006);
     qq.user('ALICE').say('two');
     const second = hold({ cursor: first.sink.storedCursor });
@@ -717,6 +718,22 @@ describe('letting go', () => {
     expect(second.health.at(-1)).toEqual({ what: 'live', how: 'resumed' });
     await received(second, ['two']);
     expect([identified(), resumed()]).toEqual([1, 1]);
+  });
+
+  it('leaves no timer behind', async () => {
+    const { qq, hold } = await platform();
+    const timers = () => process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length;
+    const before = timers();
+    const held = hold({
+      options: { pingEveryMs: 3_600_000, freshIdentify: { afterMs: 7_200_000, quietMs: 3_600_000 } },
+    });
+    await held.live();
+    qq.faults.dropSockets({ how: 'rst' });
+    await held.live(2);
+    expect(timers()).toBeGreaterThan(before);
+    held.drain();
+    await held.done;
+    await held.until('no more timers than before', () => timers() <= before);
   });
 
   it('by drain works in every phase', async () => {

@@ -55,7 +55,10 @@ export class MemorySink implements InboundSink {
     this.#listener = listener;
   }
 
-  async flush(): Promise<void> {}
+  flushes = 0;
+  async flush(): Promise<void> {
+    this.flushes += 1;
+  }
 
   of(kind: InboundEvent['kind']): InboundEvent[] {
     return this.pushes.flatMap((push) => push.events).filter((event) => event.kind === kind);

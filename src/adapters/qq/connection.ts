@@ -4,21 +4,15 @@
  */
 
 import { explain, GatewayError } from '../../errors.ts';
-import { openWebSocket, type WebSocketEnd, type WebSocketHandle } from '../../http/web-socket.ts';
+import { openWebSocket, type WebSocketHandle } from '../../http/web-socket.ts';
 import type { BudgetLimit, ConnectingPhase, HoldContext } from '../adapter.ts';
+import { RAW_CUT } from './inbound.ts';
 import type { Inbox } from './inbox.ts';
 import { Keepalive } from './keepalive.ts';
 import type { QqOptions } from './options.ts';
-import {
-  type Dispatch,
-  heartbeatFrame,
-  identifyFrame,
-  readFrame,
-  readySchema,
-  resumeFrame,
-  SINGLE_SHARD,
-} from './protocol.ts';
+import { heartbeatFrame, identifyFrame, resumeFrame, SINGLE_SHARD } from './protocol.ts';
 import { freshIdentifyDue } from './session.ts';
+import { readEnd, readText } from './socket-events.ts';
 import { dueIn, type Effect, type Ending, type Opening, type SocketEvent, type SocketState, step } from './state.ts';
 
 export interface SocketPlan {
@@ -46,8 +40,6 @@ export interface SocketReport {
 
 /** After op 9 the close frame with the reason follows within about 100 ms (tencent-connect/openclaw-qqbot #18). */
 const CLOSE_FRAME_DUE_MS = 5_000;
-/** No chat message is that long; such a frame is kept aside, cut, and passed over. UTF-16 units. */
-const LONGEST_FRAME = 1024 * 1024;
 /** Added to the silence we promise at most, for timers that fire late, ms. */
 const SILENCE_MARGIN_MS = 2_000;
 
@@ -123,7 +115,7 @@ class HeldSocket {
           text: (text) => this.#guard(() => this.#onText(text)),
           binary: (data) => this.#guard(() => this.#onBinary(data)),
           pong: () => this.#guard(() => this.#onPong()),
-          ended: (end) => this.#apply(ofEnd(end)),
+          ended: (end) => this.#apply(readEnd(end)),
         },
       );
       if (drain.aborted) this.#onDrain();
@@ -143,48 +135,18 @@ class HeldSocket {
 
   #onText(raw: string): void {
     this.#sawFrame();
-    const frame = readFrame(raw);
-    switch (frame.kind) {
-      case 'malformed':
-        this.#keepMalformed(frame.why, raw, frame.s);
-        return;
-      case 'dispatch':
-        this.#onDispatch(frame, raw);
-        return;
-      case 'hello':
-        if (frame.odd)
-          this.#context.log.warn({ event: 'odd-hello', raw: raw.slice(0, 200) }, 'Hello without an interval');
-        this.#apply({ type: 'hello', heartbeatEveryMs: frame.heartbeatEveryMs });
-        return;
-      case 'ack':
-        this.#apply({ type: 'ack' });
-        return;
-      case 'beat-wanted':
-        this.#apply({ type: 'beat-wanted' });
-        return;
-      case 'reconnect':
-        this.#apply({ type: 'reconnect-wanted' });
-        return;
-      case 'invalid-session':
-        this.#apply({ type: 'invalid-session', resumable: frame.resumable });
-        return;
-      default:
-        frame satisfies never;
+    const said = readText(raw, this.#context.clock.now());
+    if (said.kind === 'malformed') {
+      this.#keepMalformed(said.why, raw, said.s);
+      return;
     }
-  }
-
-  #onDispatch(dispatch: Dispatch, raw: string): void {
-    const received = { dispatch, raw, receivedAt: this.#context.clock.now() };
-    const ready = dispatch.t === 'READY' ? readySchema.safeParse(dispatch.d) : null;
-    if (raw.length > LONGEST_FRAME) this.#keepMalformed(`${dispatch.t} of ${raw.length} characters`, raw, dispatch.s);
-    else if (ready?.success === true) this.#apply({ type: 'ready', received, ready: ready.data });
-    else if (ready !== null) this.#keepMalformed('READY without a session id', raw, null);
-    else this.#apply({ type: dispatch.t === 'RESUMED' ? 'resumed' : 'dispatch', received });
+    if (said.oddity !== null) this.#context.log.warn({ event: 'odd-frame', raw: raw.slice(0, 200) }, said.oddity);
+    this.#apply(said.event);
   }
 
   #onBinary(data: Buffer): void {
     this.#sawFrame();
-    this.#keepMalformed('a binary frame', data.subarray(0, LONGEST_FRAME).toString('base64'), null);
+    this.#keepMalformed('a binary frame', data.subarray(0, RAW_CUT).toString('base64'), null);
   }
 
   #onPong(): void {
@@ -405,12 +367,6 @@ class HeldSocket {
       this.#fail(error);
     }
   }
-}
-
-function ofEnd(end: WebSocketEnd): SocketEvent {
-  if (end.kind === 'not-opened') return { type: 'not-opened', reason: explain(end.error) };
-  const reason = end.error === null ? end.reason : end.error.message;
-  return { type: 'closed', code: end.code, reason };
 }
 
 /** What people are told on entering a state; `null`: nothing new. */

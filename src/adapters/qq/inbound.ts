@@ -23,14 +23,13 @@ export type Address =
  *
  * @see wiki bot.q.qq.com, server-inter/message/overview and changelog
  */
-export const REPLY_WINDOWS: Readonly<
-  Record<Address['scene'], { readonly windowMs: number; readonly quota: number | null }>
-> = {
-  c2c: { windowMs: 3_600_000, quota: 4 },
-  group: { windowMs: 300_000, quota: 5 },
-  channel: { windowMs: 300_000, quota: null },
-  dm: { windowMs: 300_000, quota: null },
-};
+const REPLY_WINDOWS: Readonly<Record<Address['scene'], { readonly windowMs: number; readonly quota: number | null }>> =
+  {
+    c2c: { windowMs: 3_600_000, quota: 4 },
+    group: { windowMs: 300_000, quota: 5 },
+    channel: { windowMs: 300_000, quota: null },
+    dm: { windowMs: 300_000, quota: null },
+  };
 
 /** Text of a frame kept aside because it made no sense, UTF-16 units. */
 export const RAW_CUT = 64 * 1024;

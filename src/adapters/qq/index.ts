@@ -11,8 +11,6 @@ import { hold } from './hold.ts';
 import { type QqOptions, readQqOptions } from './options.ts';
 import { createQqSender } from './outbound.ts';
 
-export { type QqOptions, qqOptionsSchema } from './options.ts';
-
 const capabilities: Capabilities = {
   // Two connections of one bot are not refused; each session gets every event, and two resumers of one kick each other.
   sharing: 'exclusive-per-slot',

@@ -6,7 +6,7 @@
 import { z } from 'zod';
 
 /** @see bot-docs, dev-prepare/interface-framework/opcode.md */
-export const Opcode = {
+const Opcode = {
   Dispatch: 0,
   Heartbeat: 1,
   Identify: 2,
@@ -18,7 +18,7 @@ export const Opcode = {
 } as const;
 
 /** @see bot-docs, dev-prepare/interface-framework/event-emit.md */
-export const Intent = {
+const Intent = {
   DirectMessage: 1 << 12,
   GroupAndC2c: 1 << 25,
   Interaction: 1 << 26,
@@ -122,7 +122,7 @@ export const CLOSE_RULES: Readonly<Record<number, CloseRule>> = {
 };
 
 /** For codes nobody has written down: most likely the session lives, and one more Resume shows it. */
-export const UNKNOWN_CLOSE: CloseRule = {
+const UNKNOWN_CLOSE: CloseRule = {
   meaning: 'unknown close code',
   next: 'resume-once',
   source: 'our default: "4009 → Resume, else Identify" (websocket.md), with one Resume tried before',

@@ -36,7 +36,7 @@ export const HOLLOW_RESUME_MS = 5_000;
 /** So many fresh tokens refused, and the credentials are at fault. */
 export const MAX_REFUSED_TOKENS = 3;
 /** First delay after a refused Identify, ms; doubles up to {@link REFUSED_IDENTIFY_CAP_MS}. */
-export const REFUSED_IDENTIFY_BASE_MS = 5_000;
+const REFUSED_IDENTIFY_BASE_MS = 5_000;
 /** 720 a day at most, below the platform's 1000. */
 export const REFUSED_IDENTIFY_CAP_MS = 120_000;
 
