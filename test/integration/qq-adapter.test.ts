@@ -721,7 +721,7 @@ describe('letting go', () => {
   });
 
   it('leaves no timer behind', async () => {
-    const { qq, hold } = await platform();
+    const { qq, hold } = await platform({ heartbeatIntervalMs: 60_000 });
     const timers = () => process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length;
     const before = timers();
     const held = hold({
