@@ -1,0 +1,129 @@
+/** Starting, and going on, when nothing answers as it should; and one connection's trouble beside another's health. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { startQq } from '../emulators/qq/index.ts';
+import { Conversations, NOTHING_WRONG } from '../support/conversations.ts';
+import { install, qqConnection, SCALED_PINGS, SCALED_TIMINGS } from '../support/installation.ts';
+import { CLOSED_BOUND_MS, StatusWatch } from '../support/status-watch.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+const BOUND_MS = SCALED_PINGS.pingEveryMs + SCALED_PINGS.pongDeadlineMs + CLOSED_BOUND_MS;
+/** Attempts in quick succession: what counts here is their number. */
+const HASTY = { ...SCALED_TIMINGS, backoffBaseMs: 20, backoffCapMs: 20, dialTimeoutMs: 500 };
+
+describe('a first start', () => {
+  it('gets through every way in which token, discovery, dial and Identify can fail (F01, F14, F15)', async () => {
+    await using qq = await startQq({ heartbeatIntervalMs: 1_000 });
+    const orders = [
+      qq.faults.tokenReset({ times: 1 }),
+      qq.faults.tokenHtml({ times: 1 }),
+      qq.faults.expiresIn('soon', { times: 1 }),
+      qq.faults.gatewayError('html', { times: 1, status: 500 }),
+      qq.faults.gatewayError('empty', { times: 1 }),
+      qq.faults.gatewayError('hang', { times: 1 }),
+      qq.faults.refuseUpgrade(502, { times: 1 }),
+      qq.faults.blackHoleDials({ times: 1 }),
+      qq.faults.noHello({ times: 1 }),
+    ];
+    await using installation = await install({ connections: [qqConnection(qq)], timings: HASTY });
+    await installation.up();
+    using watch = new StatusWatch({ status: () => installation.status(), bot: qq, halfOpenBoundMs: BOUND_MS });
+    await installation.live('qq-main', 60_000);
+
+    const people = new Conversations(qq, qq.journal, { users: 2 });
+    people.say();
+    people.say();
+    expect(await people.account()).toEqual({ sent: 2, ...NOTHING_WRONG });
+    expect(orders.map(({ hits }) => hits)).toEqual(orders.map(() => 1));
+    // An odd "expires_in" must not make tokens be fetched without end.
+    expect(qq.journal.of('token').length).toBeLessThan(15);
+    expect(watch.violations).toEqual([]);
+  });
+
+  it('survives 100 failed dials without giving up, and every one is visible (F02)', async () => {
+    await using qq = await startQq({ heartbeatIntervalMs: 1_000 });
+    await using installation = await install({ connections: [qqConnection(qq)], timings: HASTY });
+    const up = await installation.up();
+    await installation.live();
+    using watch = new StatusWatch({ status: () => installation.status(), bot: qq, halfOpenBoundMs: BOUND_MS });
+    await qq.faults.refuseDials();
+    qq.faults.dropSockets({ how: 'rst' });
+    const said = qq.user('PATIENT').say('still there?');
+    const during = await installation.waitFor('to have failed 100 times', ({ attempt }) => attempt >= 100, {
+      timeoutMs: 60_000,
+    });
+    expect(during.reason).toMatch(/refused/);
+    await qq.faults.acceptDials();
+    await installation.live();
+    await qq.journal.waitUntil(() => qq.journal.repliesTo(said.messageId).length === 1);
+    expect(qq.journal.of('identify')).toHaveLength(1);
+    expect(
+      up.lines.filter(({ event, state }) => event === 'state' && state === 'waiting').length,
+    ).toBeGreaterThanOrEqual(100);
+    expect(watch.violations).toEqual([]);
+  });
+});
+
+describe('one bad connection', () => {
+  it('is parked with the reason while the other stays live, and lives again once its secret is corrected (F35)', async () => {
+    await using qq = await startQq({
+      heartbeatIntervalMs: 1_000,
+      bots: [{ appId: '102000002', clientSecret: 'the-right-secret-of-the-second-bot' }],
+    });
+    const second = qq.bot('102000002');
+    const good = qqConnection(qq);
+    const bad = qqConnection(qq, 'qq-bad', second, { clientSecret: 'a-wrong-secret-for-the-second-bot' });
+    await using installation = await install({ connections: [good, bad], timings: SCALED_TIMINGS });
+    const up = await installation.up();
+    await installation.live();
+    using watch = new StatusWatch({ status: () => installation.status(), bot: qq, halfOpenBoundMs: BOUND_MS });
+    const people = new Conversations(qq, qq.journal, { everyMs: 50 }).start();
+    const parked = await installation.waitFor('to be parked', ({ state }) => state === 'parked', {
+      id: 'qq-bad',
+      timeoutMs: 30_000,
+    });
+    expect(parked.reason).toMatch(/appId|clientSecret|secret/);
+    expect(parked.nextAttemptAt).not.toBeNull();
+    expect((await installation.run(['status'])).code).toBe(1);
+    expect(up.output).not.toContain('a-wrong-secret-for-the-second-bot');
+    await delay(500);
+    expect(await people.account()).toMatchObject(NOTHING_WRONG);
+    expect(watch.looks.filter(({ state }) => state !== 'live')).toEqual([]);
+
+    await installation.configure({
+      connections: [good, qqConnection(qq, 'qq-bad', second)],
+      timings: SCALED_TIMINGS,
+    });
+    expect(await up.stop()).toMatchObject({ code: 0 });
+    await installation.up();
+    await installation.live('qq-bad');
+    await installation.live('qq-main');
+    const said = second.user('SECOND').say('now?');
+    await qq.journal.waitUntil(() => qq.journal.repliesTo(said.messageId).length === 1);
+    expect(qq.journal.of('identify', ({ appId }) => appId === qq.appId)).toHaveLength(1);
+  });
+
+  it('that is banned is tried again slowly, and comes back by itself (F35)', async () => {
+    await using qq = await startQq({
+      heartbeatIntervalMs: 1_000,
+      bots: [{ appId: '102000003', clientSecret: 'the-secret-of-the-banned-bot' }],
+    });
+    const banned = qq.bot('102000003');
+    const order = qq.faults.closeOnAuth(4915, { appId: '102000003' });
+    await using installation = await install({
+      connections: [qqConnection(qq), qqConnection(qq, 'qq-banned', banned)],
+      timings: { ...SCALED_TIMINGS, probeEveryMs: 2_000 },
+    });
+    const up = await installation.up();
+    await installation.waitFor('to be parked', ({ state }) => state === 'parked', { id: 'qq-banned' });
+    await waitUntil('a second try', () => order.hits >= 2, { timeoutMs: 20_000 });
+    expect(await installation.live()).toMatchObject({ state: 'live' });
+    expect(up.lines.find(({ event, end }) => event === 'tenure-ended' && end === 'fatal')).toMatchObject({
+      level: 'error',
+      connection: 'qq-banned',
+    });
+    order.clear();
+    await installation.live('qq-banned', 20_000);
+    expect(banned.view().live).toBe(true);
+  });
+});

@@ -1,0 +1,140 @@
+/** The real thing end to end: four kinds of chats, an agent behind HTTP, and secrets that must stay where they belong. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type QqEmulator, startQq } from '../emulators/qq/index.ts';
+import { Conversations, NOTHING_WRONG } from '../support/conversations.ts';
+import { type Installation, install, qqConnection, SCALED_TIMINGS } from '../support/installation.ts';
+import { type OpenAiServer, startOpenAiServer } from '../support/openai-server.ts';
+import type { ServedProcess } from '../support/served-process.ts';
+
+const API_KEY = 'sk-planted-agent-key-0123456789';
+const CLIENT_SECRET = 'planted-client-secret-0123456789';
+
+/** How holdfast.yaml names a variable. */
+const reference = (name: string) => `$\{${name}}`;
+
+describe('an OpenAI-compatible agent behind `up`', () => {
+  let qq: QqEmulator;
+  let agent: OpenAiServer;
+  let installation: Installation;
+  let up: ServedProcess;
+
+  beforeAll(async () => {
+    qq = await startQq({ heartbeatIntervalMs: 1_000, clientSecret: CLIENT_SECRET });
+    agent = await startOpenAiServer((text) => `you said: ${text}`);
+    installation = await install({
+      connections: [qqConnection(qq, 'qq-main', qq, { clientSecret: reference('PLANTED_CLIENT_SECRET') })],
+      timings: SCALED_TIMINGS,
+      agent: {
+        kind: 'openai',
+        url: agent.url,
+        apiKey: reference('PLANTED_AGENT_KEY'),
+        model: 'test-model',
+        historyMessages: 4,
+      },
+      env: { PLANTED_AGENT_KEY: API_KEY, PLANTED_CLIENT_SECRET: CLIENT_SECRET },
+    });
+    up = await installation.up();
+    await installation.live();
+  });
+
+  afterAll(async () => {
+    await installation?.[Symbol.asyncDispose]();
+    await agent?.[Symbol.asyncDispose]();
+    await qq?.close();
+  });
+
+  async function replyTo(messageId: string) {
+    await qq.journal.waitUntil(() => qq.journal.repliesTo(messageId).length > 0, { timeoutMs: 15_000 });
+    return qq.journal.repliesTo(messageId);
+  }
+
+  it('answers private chats, groups, guild channels and guild direct messages, each where it was asked', async () => {
+    const said = [
+      qq.user('ALICE').say('hello in private'),
+      qq.group('GROUP').atBot('BOB', 'hello in the group'),
+      qq.group('FULL-GROUP').say('BOB', 'hello without a mention'),
+      qq.channel('GUILD', 'CHANNEL').atBot('CAROL', 'hello in the channel'),
+      qq.dm('GUILD-DM').say('DAVE', 'hello by direct message'),
+    ];
+    const replies = await Promise.all(said.map(({ messageId }) => replyTo(messageId)));
+    expect(replies.map((each) => each.map(({ text, chat }) => [chat.scene, chat.id, text]))).toEqual([
+      [['c2c', 'ALICE', 'you said: hello in private']],
+      [['group', 'GROUP', 'you said: hello in the group']],
+      [['group', 'FULL-GROUP', 'you said: hello without a mention']],
+      [['channel', 'CHANNEL', 'you said: hello in the channel']],
+      [['dm', 'GUILD-DM', 'you said: hello by direct message']],
+    ]);
+    for (const call of agent.calls) {
+      expect(call).toMatchObject({ authorization: `Bearer ${API_KEY}`, model: 'test-model' });
+    }
+    expect(new Set(agent.calls.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(said.length);
+  });
+
+  it('asks again with the same idempotency key when the agent stumbles, and the user sees one answer', async () => {
+    const mark = agent.calls.length;
+    agent.failNext.push(500, 429, 503);
+    const { messageId } = qq.user('ERIN').say('a hard question');
+    expect((await replyTo(messageId)).map(({ text }) => text)).toEqual(['you said: a hard question']);
+    const keys = agent.calls.slice(mark).map(({ idempotencyKey }) => idempotencyKey);
+    expect(keys).toHaveLength(4);
+    expect(new Set(keys).size).toBe(1);
+  });
+
+  it('leaves no planted secret in logs, Redis or job data, also after refusals that quote them (P7)', async () => {
+    const people = new Conversations(qq, qq.journal, { everyMs: 30, answer: (text) => `you said: ${text}` }).start();
+    agent.failNext.push(401);
+    qq.faults.revokeTokens();
+    qq.faults.tokenHtml({ times: 1 });
+    qq.faults.sendFail({ times: 3 });
+    qq.faults.close(4009);
+    await qq.journal.waitForKind('resumed', () => true, { timeoutMs: 20_000 });
+    await installation.live();
+    const dump = await everythingInRedis();
+    people.stop();
+
+    const secrets = [API_KEY, CLIENT_SECRET, ...qq.tokens()];
+    expect(secrets.length).toBeGreaterThanOrEqual(4);
+    // A search that finds nothing must be able to find something.
+    expect(dump).toContain('102000001');
+    expect(dump).toContain('connections');
+    expect(up.output).toContain('qq-main');
+    for (const secret of secrets) {
+      expect(dump.includes(secret)).toBe(false);
+      expect(up.output.includes(secret)).toBe(false);
+    }
+    // The turn that the agent refused for good is a dead letter.
+    const account = await people.account(3_000);
+    expect(account).toMatchObject({ ...NOTHING_WRONG, lost: expect.any(Array) });
+    expect(account.lost.length).toBeLessThanOrEqual(1);
+  });
+
+  /** Every key with its value, BullMQ's included, as text. */
+  async function everythingInRedis(): Promise<string> {
+    const { client } = await installation.reader();
+    const found: string[] = [];
+    for (const key of await client.keys('*')) {
+      found.push(key, JSON.stringify(await read(key)));
+    }
+    return found.join('\n');
+  }
+
+  async function read(key: string): Promise<unknown> {
+    const { client } = await installation.reader();
+    switch (await client.type(key)) {
+      case 'string':
+        return await client.get(key);
+      case 'hash':
+        return await client.hgetall(key);
+      case 'list':
+        return await client.lrange(key, 0, -1);
+      case 'set':
+        return await client.smembers(key);
+      case 'zset':
+        return await client.zrange(key, '0', '-1');
+      case 'stream':
+        return await client.xrange(key, '-', '+');
+      default:
+        return null;
+    }
+  }
+});
