@@ -2,11 +2,12 @@
  * One `holdfast worker` or `holdfast scheduler` as a real process.
  *
  * It has a process group of its own: Ctrl-C in the terminal reaches only the demonstration, which then ends its processes
- * in good order. And it hangs on an IPC channel: should the demonstration be killed, it drains and leaves by itself.
+ * in good order.
  */
-import { type ChildProcess, fork } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { hostname } from 'node:os';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 
 export type ProcessName = 'scheduler' | 'worker-1' | 'worker-2';
 
@@ -17,12 +18,14 @@ export interface LaunchOptions {
   readonly args: readonly string[];
   readonly cwd: string;
   readonly env: NodeJS.ProcessEnv;
-  /** Gets stdout and stderr; appended to. */
-  readonly logFile: string;
+  /** Gets each line it writes. */
+  onLine(line: string): void;
   /** Called when it ends and nobody asked for that. */
   onSuddenEnd(how: string): void;
 }
 
+/** Lines kept for error messages. */
+const TAIL = 15;
 /** An orderly end may take this long, ms: `holdfast` promises 10 s. */
 const DRAIN_MS = 11_000;
 
@@ -33,26 +36,22 @@ export class DemoProcess {
   readonly ready: Promise<void>;
   readonly #child: ChildProcess;
   readonly #exited: Promise<void>;
-  readonly #logFile: string;
+  readonly #tail: string[] = [];
   #endIsWanted = false;
   #isOver = false;
 
   constructor(options: LaunchOptions) {
     this.name = options.name;
-    this.#logFile = options.logFile;
-    const log = openSync(options.logFile, 'a', 0o600);
-    this.#child = fork(options.cli, options.args, {
+    this.#child = spawn(process.execPath, [options.cli, ...options.args], {
       cwd: options.cwd,
       env: options.env,
-      execArgv: [],
       detached: true,
-      stdio: ['ignore', log, log, 'ipc'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
-    closeSync(log);
     if (this.#child.pid === undefined) throw new Error(`${this.name} could not be started`);
     this.pid = this.#child.pid;
     this.#exited = new Promise((resolve) => {
-      this.#child.once('exit', (code, signal) => {
+      this.#child.once('close', (code, signal) => {
         this.#isOver = true;
         resolve();
         const how = signal === null ? `exit code ${code}` : signal;
@@ -60,7 +59,10 @@ export class DemoProcess {
       });
     });
     this.ready = new Promise((resolve, reject) => {
-      this.#child.once('message', () => resolve());
+      this.#readLines((line) => {
+        options.onLine(line);
+        if (saysReady(line)) resolve();
+      });
       void this.#exited.then(() => reject(new Error(`${this.name} ended before it was ready`)));
     });
     // Whoever waits for it hears of it; and onSuddenEnd is told in any case.
@@ -116,11 +118,26 @@ export class DemoProcess {
   }
 
   /** The end of its log, for error messages. */
-  logTail(lines = 15): string {
-    const log = readFileSync(this.#logFile, 'utf8').trimEnd().split('\n');
-    return log
-      .slice(-lines)
-      .map((line) => `  ${this.name}: ${line.slice(0, 400)}`)
-      .join('\n');
+  logTail(): string {
+    return this.#tail.map((line) => `  ${this.name}: ${line.slice(0, 400)}`).join('\n');
+  }
+
+  #readLines(onLine: (line: string) => void): void {
+    for (const input of [this.#child.stdout, this.#child.stderr] as Readable[]) {
+      createInterface({ input }).on('line', (line) => {
+        this.#tail.push(line);
+        if (this.#tail.length > TAIL) this.#tail.shift();
+        onLine(line);
+      });
+    }
+  }
+}
+
+/** The line that every foreground command of `holdfast` logs when it does its work. */
+function saysReady(line: string): boolean {
+  try {
+    return (JSON.parse(line) as { event?: unknown }).event === 'ready';
+  } catch {
+    return false;
   }
 }

@@ -18,6 +18,8 @@ interface Arguments {
   readonly logs?: string;
 }
 
+const PARENT_LOOK_MS = 1_000;
+
 class Interrupted extends Error {
   readonly exitCode: number;
 
@@ -45,6 +47,11 @@ function obeySignals(): { readonly stop: AbortSignal; readonly hurry: AbortSigna
   const hurry = new AbortController();
   const obey = (name: NodeJS.Signals) => (stop.signal.aborted ? hurry : stop).abort(new Interrupted(name));
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, obey);
+  // Whoever started us was killed, and could not pass that on: npm does so for some signals only.
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) stop.abort(new Interrupted('SIGTERM'));
+  }, PARENT_LOOK_MS).unref();
   // A reader who left (`| head`) is as good as Ctrl-C.
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', () => stop.abort(new Interrupted('SIGINT')));

@@ -3,8 +3,8 @@
  * Redis that the three share because they run in one folder. Disposing leaves no process and no folder behind.
  */
 import { execFile } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promises';
+import { appendFileSync, existsSync, rmSync } from 'node:fs';
+import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -33,7 +33,7 @@ const COMMANDS: Readonly<Record<ProcessName, readonly string[]>> = {
 
 export interface WorldOptions {
   readonly sabotage: Sabotage | null;
-  /** The processes' logs are copied there at the end. */
+  /** Folder for the processes' logs; appended to. */
   readonly keepLogsIn: string | null;
   /** Ends the start. */
   readonly signal: AbortSignal;
@@ -71,6 +71,7 @@ export class World implements AsyncDisposable {
   /** @throws Error when something does not start; nothing is left behind then */
   static async start(options: WorldOptions): Promise<World> {
     if (!existsSync(CLI)) throw new Error(`${CLI} is missing: run "npm run build" first, or use "npm run demo"`);
+    if (options.keepLogsIn !== null) await mkdir(options.keepLogsIn, { recursive: true });
     const qq = await startQq({ heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS });
     const world = new World(await realpath(await mkdtemp(join(tmpdir(), 'holdfast-demo-'))), qq, options);
     try {
@@ -98,7 +99,7 @@ export class World implements AsyncDisposable {
       args: ['--config', this.#configFile, ...COMMANDS[name]],
       cwd: this.#dir,
       env: this.#env,
-      logFile: join(this.#dir, `${name}.log`),
+      onLine: (line) => this.#keepLine(name, line),
       onSuddenEnd: (how) => this.#trouble.abort(new Error(how)),
     });
     this.#processes.set(name, launched);
@@ -109,7 +110,10 @@ export class World implements AsyncDisposable {
       },
       (error: Error) => this.#trouble.abort(error),
     );
-    await waitFor(`${name} to be ready`, READY_MS, this.#alive, () => isReady);
+    await waitFor(`${name} to be ready`, READY_MS, this.#alive, () => isReady).catch((error: Error) => {
+      this.#alive.throwIfAborted();
+      throw new Error(`${error.message}\n${launched.logTail()}`);
+    });
     return launched;
   }
 
@@ -149,12 +153,11 @@ export class World implements AsyncDisposable {
   }
 
   async #end(): Promise<void> {
-    const { hurry, keepLogsIn } = this.#options;
+    const { hurry } = this.#options;
     try {
       const orderly = await Promise.all([...this.#processes.values()].map((each) => each.drain(hurry)));
       await this.#endRedis(this.#isComplete && orderly.every(Boolean));
       await this.qq.close();
-      if (keepLogsIn !== null) await this.#keepLogs(keepLogsIn);
     } finally {
       await rm(this.#dir, { recursive: true, force: true });
       process.off('exit', this.#lastResort);
@@ -170,10 +173,9 @@ export class World implements AsyncDisposable {
     await redis.release();
   }
 
-  async #keepLogs(folder: string): Promise<void> {
-    await mkdir(folder, { recursive: true });
-    const logs = (await readdir(this.#dir)).filter((name) => name.endsWith('.log'));
-    await Promise.all(logs.map((name) => copyFile(join(this.#dir, name), join(folder, name))));
+  #keepLine(name: ProcessName, line: string): void {
+    const { keepLogsIn } = this.#options;
+    if (keepLogsIn !== null) appendFileSync(join(keepLogsIn, `${name}.log`), `${line}\n`);
   }
 
   get #alive(): AbortSignal {
