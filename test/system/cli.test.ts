@@ -118,20 +118,25 @@ describe('the command line beside a running `up`', () => {
   });
 
   it('lists and shows connections', async () => {
-    const list = await installation.run(['connections', 'list']);
+    const [list, show, json] = await Promise.all([
+      installation.run(['connections', 'list']),
+      installation.run(['connections', 'show', 'qq-main']),
+      installation.run(['connections', 'show', 'qq-main', '--json']),
+    ]);
     expect(list).toMatchObject({ code: 0, stdout: expect.stringContaining('qq-main') });
-    const show = await installation.run(['connections', 'show', 'qq-main']);
     expect(show.code).toBe(0);
     expect(show.stdout).toMatch(/fencing token +│ \d{13}/);
     expect(show.stdout).toMatch(/History/);
-    const json = await installation.run(['connections', 'show', 'qq-main', '--json']);
     expect(JSON.parse(json.stdout)).toMatchObject({ id: 'qq-main', state: 'live', history: expect.any(Array) });
   });
 
-  it.each(['show', 'pause', 'resume', 'restart'])('says so when `connections %s` names nobody', async (verb) => {
-    const result = await installation.run(['connections', verb, 'qq-other']);
-    expect(result.code).toBe(1);
-    expectWords(result, /there is no connection "qq-other"/);
+  it('says so when a command about one connection names nobody', async () => {
+    const verbs = ['show', 'pause', 'resume', 'restart'];
+    const results = await Promise.all(verbs.map((verb) => installation.run(['connections', verb, 'qq-other'])));
+    for (const result of results) {
+      expect(result.code).toBe(1);
+      expectWords(result, /there is no connection "qq-other"/);
+    }
   });
 
   it('pauses until resumed: the session stays, status counts it as well (F29, F31)', async () => {
@@ -242,7 +247,7 @@ connections:
     expect(result.stderr).not.toContain('planted-secret-value');
   });
 
-  it.each([
+  it.concurrent.each([
     [
       'two connections with one id',
       { connections: [good, good] },
