@@ -19,6 +19,8 @@ interface Arguments {
 }
 
 const PARENT_LOOK_MS = 1_000;
+/** One Ctrl-C comes twice, ms apart: from the terminal, and from npm, which passes on what it got. */
+const ECHO_MS = 500;
 
 class Interrupted extends Error {
   readonly exitCode: number;
@@ -45,7 +47,13 @@ function parse(argv: readonly string[]): Arguments {
 function obeySignals(): { readonly stop: AbortSignal; readonly hurry: AbortSignal } {
   const stop = new AbortController();
   const hurry = new AbortController();
-  const obey = (name: NodeJS.Signals) => (stop.signal.aborted ? hurry : stop).abort(new Interrupted(name));
+  let first: { readonly name: NodeJS.Signals; readonly at: number } | undefined;
+  const obey = (name: NodeJS.Signals) => {
+    const isEcho = first?.name === name && performance.now() - first.at < ECHO_MS;
+    if (first !== undefined && !isEcho) hurry.abort(new Interrupted(name));
+    first ??= { name, at: performance.now() };
+    stop.abort(new Interrupted(name));
+  };
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, obey);
   // Whoever started us was killed, and could not pass that on: npm does so for some signals only.
   const parent = process.ppid;

@@ -10,13 +10,14 @@ const CLEAR_LINE = '\r\u001b[2K';
 
 export class Narrator implements Disposable {
   readonly #out: NodeJS.WritableStream;
-  readonly #isTerminal: boolean;
+  /** `undefined`: no terminal. */
+  readonly #terminal: WriteStream | undefined;
   #spinner: NodeJS.Timeout | undefined;
 
   /** @param out - moving lines appear only when it is a terminal */
   constructor(out: NodeJS.WritableStream) {
     this.#out = out;
-    this.#isTerminal = out instanceof WriteStream;
+    this.#terminal = out instanceof WriteStream ? out : undefined;
   }
 
   /** A line that stays. */
@@ -28,12 +29,15 @@ export class Narrator implements Disposable {
   /** Shows what `look` says, with the seconds gone by, until the next line that stays. Nothing without a terminal. */
   spin(look: () => string): void {
     this.#stopSpinning();
-    if (!this.#isTerminal) return;
+    const terminal = this.#terminal;
+    if (terminal === undefined) return;
     const startedAt = performance.now();
     let frame = 0;
     this.#spinner = setInterval(() => {
       const seconds = ((performance.now() - startedAt) / 1_000).toFixed(0);
-      this.#out.write(`${CLEAR_LINE}  ${FRAMES[frame++ % FRAMES.length]} ${seconds} s · ${look()}`);
+      const line = `  ${FRAMES[frame++ % FRAMES.length]} ${seconds} s · ${look()}`;
+      // A line that wraps could not be taken back.
+      terminal.write(`${CLEAR_LINE}${line.slice(0, (terminal.columns || 80) - 1)}`);
     }, FRAME_MS);
   }
 

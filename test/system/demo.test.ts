@@ -97,7 +97,7 @@ describe('npm run demo', () => {
     await sees(running, 'Starting');
     running.kill('SIGTERM');
     await sees(running, 'again to hurry');
-    running.kill('SIGTERM');
+    running.kill('SIGINT');
     expect((await running).exitCode).toBe(143);
     expect(await leftOvers()).toEqual([]);
   });
