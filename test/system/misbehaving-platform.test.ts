@@ -91,6 +91,38 @@ describe('a platform that misbehaves', () => {
     expect(qq.liveSockets()).toBe(1);
   });
 
+  it('answers pings but no heartbeat any more: noticed by the missing ACK, and resumed (F03)', async () => {
+    const people = talk('NO-ACK');
+    await delay(300);
+    expect(qq.faults.noAcks({ pongs: true })).toBe(1);
+    await resumed();
+    await expectAllAnswered(people);
+    expect(reasons()).toMatch(/no ACK for our heartbeat/);
+    expect(since('identify')).toBe(0);
+  });
+
+  it('swallows dials: each has a deadline that status shows, and the first that is answered resumes (F01, F23)', async () => {
+    const people = talk('BLACK-HOLE');
+    await delay(300);
+    const holes = [qq.faults.blackHoleDials({ times: 1 }), qq.faults.noHello({ times: 1 })];
+    qq.faults.dropSockets({ how: 'rst' });
+    const during = await installation.waitFor('to be dialing', ({ state }) => state === 'connecting');
+    expect(Date.parse(String(during.nextAttemptAt)) - Date.now()).toBeLessThanOrEqual(SCALED_TIMINGS.dialTimeoutMs);
+    await resumed();
+    await expectAllAnswered(people);
+    expect(holes.map(({ hits }) => hits)).toEqual([1, 1]);
+    expect(since('identify')).toBe(0);
+  });
+
+  /** Why the connection was not live in this test, as logged. */
+  function reasons(): string {
+    return up.lines
+      .slice(linesBefore)
+      .filter(({ event, reason }) => event === 'state' && typeof reason === 'string')
+      .map(({ reason }) => reason)
+      .join('\n');
+  }
+
   it('accepts Resume and drops the socket without a word, again and again: three times, then Identify with a gap record (F12, F08)', async () => {
     qq.faults.resumeThenDrop({ code: 4009, sendResumed: false });
     qq.faults.close(4009);

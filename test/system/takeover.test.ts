@@ -13,17 +13,17 @@ describe('two workers and a scheduler', () => {
   let installation: Installation;
   let watch: StatusWatch;
   let workers: ServedProcess[];
+  let scheduler: ServedProcess;
   let resumedBefore: number;
 
   beforeAll(async () => {
     qq = await startQq({ heartbeatIntervalMs: 1_000 });
     installation = await install({ connections: [qqConnection(qq)], timings: SCALED_TIMINGS });
-    workers = await Promise.all([
-      installation.worker('connections,agent,delivery'),
-      installation.worker('connections,agent,delivery'),
+    [scheduler, ...workers] = await Promise.all([
       installation.scheduler(),
+      installation.worker('connections,agent,delivery'),
+      installation.worker('connections,agent,delivery'),
     ]);
-    workers.pop();
     await installation.live();
     watch = new StatusWatch({
       status: () => installation.status(),
@@ -128,6 +128,27 @@ describe('two workers and a scheduler', () => {
     expect((await owner.exited).afterMs).toBeLessThan(5_000);
     await expectTakenOver(before);
     await replace(owner);
+  });
+
+  it('without a scheduler the death of an owner still shows, and the next scheduler repairs it (F05, F06)', async () => {
+    const owner = await ownerProcess();
+    const before = await installation.connection();
+    const people = new Conversations(qq, qq.journal, { name: 'UNJUDGED', everyMs: 50 }).start();
+    scheduler.kill('SIGKILL');
+    await scheduler.exited;
+    owner.kill('SIGKILL');
+    const killedAt = performance.now();
+    const orphaned = await installation.waitFor('to be unowned', ({ state }) => state === 'unowned');
+    expect(performance.now() - killedAt).toBeLessThan(CLOSED_BOUND_MS + 1_000);
+    expect(orphaned.reason).not.toBeNull();
+    const { scheduler: judge } = await installation.status();
+    expect(judge.lastSweepAgeMs).toBeGreaterThan(SCALED_TIMINGS.sweepEveryMs);
+
+    scheduler = await installation.scheduler();
+    await expectTakenOver(before);
+    const account = await people.account();
+    expect(account).toEqual({ sent: account.sent, ...NOTHING_WRONG });
+    expect(watch.violations).toEqual([]);
   });
 });
 
