@@ -4,6 +4,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { complain } from './commands/complain.ts';
 import { connectionsCommand } from './commands/connections.ts';
 import { EXIT } from './commands/exit-codes.ts';
+import { deadMessages, retryMessage } from './commands/messages.ts';
 import type { ServeFlags } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import type { RoleName } from './run/role.ts';
@@ -148,6 +149,17 @@ connections
   .action((id: string, { to }: { to?: string }) =>
     leaveWith(() => connectionsCommand.ask(configFile(), id, 'handoff', to ?? null))(),
   );
+
+const messages = program.command('messages').description('look at messages that could not be answered or sent');
+messages
+  .command('dead')
+  .description('dead letters and sends with an unknown outcome, with their text')
+  .option('--json', 'as JSON')
+  .action((options: { json?: boolean }) => leaveWith(() => deadMessages(configFile(), options.json === true))());
+messages
+  .command('retry <letter>')
+  .description('try a dead letter again, by the id that "messages dead" shows')
+  .action((letter: string) => leaveWith(() => retryMessage(configFile(), letter))());
 
 try {
   await program.parseAsync();

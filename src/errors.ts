@@ -16,13 +16,10 @@ export type ErrorCode =
   | 'HTTP_STATUS'
   | 'HTTP_BODY'
   | 'PLATFORM_REFUSED'
-  | 'PROTOCOL'
   | 'RATE_LIMITED'
   | 'REDIS_UNAVAILABLE'
   | 'REDIS_UNFIT'
-  | 'SOCKET_CLOSED'
-  | 'TRANSPORT'
-  | 'ZOMBIE';
+  | 'TRANSPORT';
 
 export interface GatewayErrorOptions {
   readonly cause?: unknown;

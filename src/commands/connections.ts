@@ -6,6 +6,7 @@ import { readDesired, wishHandoff, wishPaused, wishRestart } from '../state/desi
 import { readHistory } from '../state/history.ts';
 import { parseLease } from '../state/leases.ts';
 import { poke } from '../state/presence.ts';
+import { listWorkers } from '../state/workers.ts';
 import { readStatus } from '../status/read.ts';
 import { EXIT } from './exit-codes.ts';
 import { withReader } from './reading.ts';
@@ -52,6 +53,10 @@ export const connectionsCommand = {
       const known = await find(reader, id);
       if (known === null) return null;
       const lease = parseLease(await reader.client.hgetall(reader.keys.connection(known).lease));
+      if (verb === 'handoff') {
+        const refusal = await noTaker(reader, lease.owner, target);
+        if (refusal !== null) return refusal;
+      }
       if (verb === 'restart') await wishRestart(reader.client, reader.keys, known);
       else if (verb === 'handoff') await wishHandoff(reader.client, reader.keys, known, { target, avoid: lease.owner });
       else await wishPaused(reader.client, reader.keys, known, verb === 'pause');
@@ -74,6 +79,18 @@ async function find({ client, keys }: Reader, text: string): Promise<ConnectionI
     if (error instanceof RangeError) return null;
     throw error;
   }
+}
+
+/** Why a handoff would only take the connection down; `null` when somebody can take it. */
+async function noTaker({ client, keys }: Reader, owner: string | null, target: string | null): Promise<string | null> {
+  const workers = await listWorkers(client, keys);
+  const takers = workers.filter(
+    ({ id, roles, draining }) => roles.includes('connections') && !draining && id !== owner,
+  );
+  if (target !== null && !takers.some(({ id }) => id === target)) {
+    return `worker "${target}" cannot take it: it is not alive, holds no connections, or has this one already`;
+  }
+  return takers.length === 0 ? 'there is no other worker that could take it' : null;
 }
 
 function unknown(id: string): number {

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { lstat, mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Config } from '../config.ts';
 import { TransientError } from '../errors.ts';
 import { findRedis } from '../state/embedded-redis.ts';
@@ -30,15 +30,16 @@ export async function openReader(config: Config, file: string | undefined, cwd: 
 
 async function locate(config: Config, file: string | undefined, cwd: string): Promise<RedisAddress> {
   if (config.redis.url !== null) return { url: config.redis.url };
-  const folders = [cwd];
-  if (file !== undefined) folders.push(dirname(file), ...(await pointedTo(file)));
+  const folders = new Set([cwd]);
+  if (file !== undefined)
+    for (const folder of [resolve(dirname(file)), ...(await pointedTo(file))]) folders.add(folder);
   for (const folder of folders) {
     const found = await findRedis({ dir: join(folder, EMBEDDED_DIR) });
     if (found !== undefined) return found;
   }
   throw new TransientError(
     'REDIS_UNAVAILABLE',
-    `no embedded Redis is running in ${folders.map((folder) => join(folder, EMBEDDED_DIR)).join(' or ')}: is holdfast up?`,
+    `no embedded Redis is running in ${[...folders].map((folder) => join(folder, EMBEDDED_DIR)).join(' or ')}: is holdfast up?`,
   );
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
-import { explain, FatalError } from '../errors.ts';
+import { explain } from '../errors.ts';
 import type { ConnectionId } from '../model.ts';
 import { applyDesired } from '../state/desired.ts';
 import { MemoryGauge } from '../state/memory-gauge.ts';
@@ -55,7 +55,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   } catch (error) {
     if (starting.signal.aborted) return 0;
     log.fatal({ event: 'redis-unfit', err: error }, explain(error));
-    return error instanceof FatalError ? 2 : 1;
+    return 2;
   }
 
   const identity = processIdentity();

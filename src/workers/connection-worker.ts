@@ -15,7 +15,7 @@ import { noteUnfit } from '../state/fitness.ts';
 import type { Keys } from '../state/keys.ts';
 import { type ConnectionJobData, UNLIMITED_STALLS } from '../state/queues.ts';
 import { bullConnection, type RedisAddress } from '../state/redis.ts';
-import { surplus } from './fair-share.ts';
+import { surplus, takesUpTo } from './fair-share.ts';
 import { type HoldDeps, holdConnection } from './hold-connection.ts';
 import { createJobView } from './job-view.ts';
 import { settleJob } from './settle-job.ts';
@@ -127,7 +127,7 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
         await sleep(CAPACITY_POLL_MS, { signal });
         continue;
       }
-      const overShare = sessions.size >= options.share();
+      const overShare = sessions.size >= takesUpTo(options.share());
       // Not a hard bound: the others may be unfit or dead, and a connection without an owner is worse than an uneven load.
       if (overShare) await stepBack(signal);
       fetched += 1;
@@ -145,7 +145,8 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
   /** Lets others come first, unless this worker's share grows meanwhile. */
   const stepBack = async (signal: AbortSignal): Promise<void> => {
     const until = performance.now() + OVER_SHARE_MS * (0.5 + Math.random());
-    while (performance.now() < until && sessions.size >= options.share()) await sleep(SHARE_POLL_MS, { signal });
+    while (performance.now() < until && sessions.size >= takesUpTo(options.share()))
+      await sleep(SHARE_POLL_MS, { signal });
   };
 
   const lockLoop = async (): Promise<void> => {

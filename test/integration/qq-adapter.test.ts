@@ -82,6 +82,23 @@ describe('a connection', () => {
     });
   });
 
+  it('acknowledges a pressed button once, and not again when the event is replayed', async () => {
+    const { qq, hold, resumed } = await platform();
+    const held = hold();
+    await held.live();
+    const data = { type: 11, resolved: { button_id: '1' } };
+    qq.event('INTERACTION_CREATE', { id: 'press-1', type: 11, scene: 'c2c', chat_type: 2, user_openid: 'ALICE', data });
+    // An authorisation (type 18) shows no spinner and must not be answered.
+    qq.event('INTERACTION_CREATE', { id: 'grant-1', type: 18, scene: 'c2c', chat_type: 2, user_openid: 'ALICE', data });
+    await held.until('the acknowledgement', () => qq.journal.count('interaction-ack') > 0);
+    qq.faults.replayOverlap(2);
+    qq.faults.dropSockets({ how: 'rst' });
+    await held.until('a Resume', () => resumed() === 1);
+    qq.user('ALICE').say('after');
+    await received(held, ['after']);
+    expect(qq.journal.of('interaction-ack').map((entry) => entry.interactionId)).toEqual(['press-1']);
+  });
+
   it('takes messages of every scene, each with the cursor that covers it', async () => {
     const { qq, hold } = await platform();
     const held = hold();

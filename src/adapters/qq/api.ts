@@ -45,6 +45,12 @@ export interface QqApi {
     body: object,
     options: { signal: AbortSignal; deadlineMs: number; what: string },
   ): Promise<ApiAnswer>;
+  /**
+   * `PUT /interactions/{id}` with code 0.
+   *
+   * @throws HttpFailure when no answer came
+   */
+  acknowledgeInteraction(id: string, options: { signal: AbortSignal; deadlineMs: number }): Promise<ApiAnswer>;
 }
 
 /** What `session_start_limit` says when it cannot be read. @see bot-docs, openapi/wss/shard_url_get.md */
@@ -108,6 +114,10 @@ export function createQqApi({ http, tokens, apiBaseUrl, appId }: QqApiOptions): 
 
   return {
     post: (path, body, options) => call({ method: 'POST', path, body, ...options }),
+    acknowledgeInteraction(id, options) {
+      const path = `/interactions/${encodeURIComponent(id)}`;
+      return call({ method: 'PUT', path, body: { code: 0 }, what: 'interaction acknowledgement', ...options });
+    },
     async gateway(options) {
       const answer = await call({ method: 'GET', path: '/gateway/bot', what: 'gateway discovery', ...options });
       const read = answer.status === 200 ? gatewayAnswer.safeParse(answer.json) : null;
@@ -123,7 +133,7 @@ export function createQqApi({ http, tokens, apiBaseUrl, appId }: QqApiOptions): 
 }
 
 interface Call {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PUT';
   readonly path: string;
   readonly body?: object;
   readonly what: string;

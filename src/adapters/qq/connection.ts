@@ -8,9 +8,10 @@ import { openWebSocket, type WebSocketHandle } from '../../http/web-socket.ts';
 import type { BudgetLimit, ConnectingPhase, HoldContext } from '../adapter.ts';
 import { RAW_CUT } from './inbound.ts';
 import type { Inbox } from './inbox.ts';
+import { interactionToAcknowledge } from './interaction.ts';
 import { Keepalive } from './keepalive.ts';
 import type { QqOptions } from './options.ts';
-import { heartbeatFrame, identifyFrame, resumeFrame, SINGLE_SHARD } from './protocol.ts';
+import { type Dispatch, heartbeatFrame, identifyFrame, resumeFrame, SINGLE_SHARD } from './protocol.ts';
 import { freshIdentifyDue } from './session.ts';
 import { readEnd, readText } from './socket-events.ts';
 import { dueIn, type Effect, type Ending, type Opening, type SocketEvent, type SocketState, step } from './state.ts';
@@ -26,6 +27,8 @@ export interface SocketDeps {
   readonly context: HoldContext;
   readonly options: QqOptions;
   readonly inbox: Inbox;
+  /** A user waits for this interaction to be acknowledged. Must not throw. */
+  acknowledge(interactionId: string): void;
 }
 
 export interface SocketReport {
@@ -59,6 +62,7 @@ class HeldSocket {
   readonly #context: HoldContext;
   readonly #options: QqOptions;
   readonly #inbox: Inbox;
+  readonly #onInteraction: (interactionId: string) => void;
   readonly #plan: SocketPlan;
   readonly #resolve: (report: SocketReport) => void;
   readonly #reject: (error: unknown) => void;
@@ -75,7 +79,7 @@ class HeldSocket {
   #events = 0;
 
   constructor(
-    { context, options, inbox }: SocketDeps,
+    { context, options, inbox, acknowledge }: SocketDeps,
     plan: SocketPlan,
     resolve: (report: SocketReport) => void,
     reject: (error: unknown) => void,
@@ -83,6 +87,7 @@ class HeldSocket {
     this.#context = context;
     this.#options = options;
     this.#inbox = inbox;
+    this.#onInteraction = acknowledge;
     this.#plan = plan;
     this.#resolve = resolve;
     this.#reject = reject;
@@ -214,6 +219,7 @@ class HeldSocket {
       case 'keep-event':
         this.#events += 1;
         this.#inbox.event(effect.received, effect.replayed ? 'replay' : 'live');
+        if (!effect.replayed) this.#acknowledge(effect.received.dispatch);
         return;
       case 'keep-stray':
         this.#inbox.event(effect.received, 'stray');
@@ -280,6 +286,13 @@ class HeldSocket {
     this.#context.assertHeld();
     const { sessionId, seq } = this.#inbox.resumeFrom();
     this.#send(resumeFrame(this.#plan.accessToken, sessionId, seq));
+  }
+
+  #acknowledge(dispatch: Dispatch): void {
+    const interactionId = interactionToAcknowledge(dispatch);
+    if (interactionId === null) return;
+    this.#context.assertHeld();
+    this.#onInteraction(interactionId);
   }
 
   #beat(): void {

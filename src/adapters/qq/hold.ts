@@ -92,7 +92,10 @@ class HeldConnection {
     const identifyLimits = this.#discovered?.limits ?? DEFAULT_IDENTIFY_LIMITS;
     const { options } = this.#deps;
     const plan = { url, accessToken, opening, identifyLimits };
-    const report = await holdSocket({ context: this.#context, options, inbox: this.#inbox }, plan);
+    const report = await holdSocket(
+      { context: this.#context, options, inbox: this.#inbox, acknowledge: (id) => this.#acknowledge(id) },
+      plan,
+    );
     return this.#afterSocket(report, opening, accessToken);
   }
 
@@ -169,6 +172,19 @@ class HeldConnection {
     const limitsKnown =
       this.#discovered !== null && this.#context.clock.monotonic() - this.#discovered.at < DISCOVERY_FRESH_MS;
     return opening === 'identify' && !limitsKnown;
+  }
+
+  /** At the edge, once: the user's client waits a few seconds only, so a failure is told and not repeated. */
+  #acknowledge(interactionId: string): void {
+    const { log, dialTimeoutMs } = this.#context;
+    const failed = (reason: string) =>
+      log.warn({ event: 'interaction-unacknowledged', interactionId, reason }, 'an interaction was not acknowledged');
+    this.#deps.api
+      .acknowledgeInteraction(interactionId, { signal: this.#stop, deadlineMs: dialTimeoutMs })
+      .then(({ status, message }) => {
+        if (status >= 300) failed(`HTTP ${status} ${message}`);
+      })
+      .catch((error: unknown) => failed(explain(error)));
   }
 
   #sayDiscovering(): void {

@@ -145,8 +145,8 @@ const options = qqOptionsSchema.parse({ appId: '102000001' });
 const signal = new AbortController().signal;
 
 function sender(post: QqApi['post']) {
-  const gateway = () => Promise.reject(new Error('not here'));
-  return createQqSender({ api: { post, gateway }, options });
+  const none = () => Promise.reject(new Error('not here'));
+  return createQqSender({ api: { post, gateway: none, acknowledgeInteraction: none }, options });
 }
 
 describe('requests', () => {

@@ -83,7 +83,7 @@ describe('whatever the text', () => {
 describe('the sender', () => {
   const options = qqOptionsSchema.parse({ appId: '1', maxTextLength: 100 });
   const none = () => Promise.reject(new Error('not here'));
-  const { split } = createQqSender({ api: { post: none, gateway: none }, options });
+  const { split } = createQqSender({ api: { post: none, gateway: none, acknowledgeInteraction: none }, options });
 
   it('keeps what exceeds the number of replies as overflow', () => {
     const { parts, overflow } = split('x'.repeat(450), 4);
