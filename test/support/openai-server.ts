@@ -17,32 +17,33 @@ export interface OpenAiServer extends AsyncDisposable {
   readonly calls: AgentCall[];
   /** The next calls are answered with these statuses instead. */
   readonly failNext: number[];
+  /** The next calls wait for these first. */
+  readonly holdNext: Promise<unknown>[];
 }
 
 /** @param answer - to the text of the last message; it is streamed word by word */
 export async function startOpenAiServer(answer: (text: string) => string): Promise<OpenAiServer> {
-  const calls: AgentCall[] = [];
-  const failNext: number[] = [];
+  const record = { calls: [], failNext: [], holdNext: [] };
   const server = createServer((request, response) => {
-    handle(request, response, calls, failNext, answer).catch(() => response.destroy());
+    handle(request, response, record, answer).catch(() => response.destroy());
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}/v1`, calls, failNext, [Symbol.asyncDispose]: () => close(server) };
+  return { url: `http://127.0.0.1:${port}/v1`, ...record, [Symbol.asyncDispose]: () => close(server) };
 }
 
 async function handle(
   request: IncomingMessage,
   response: ServerResponse,
-  calls: AgentCall[],
-  failNext: number[],
+  { calls, failNext, holdNext }: Pick<OpenAiServer, 'calls' | 'failNext' | 'holdNext'>,
   answer: (text: string) => string,
 ): Promise<void> {
   const body = JSON.parse(await readBody(request)) as { model: string; messages: { content: string }[] };
   const text = body.messages.at(-1)?.content ?? '';
   const { authorization, 'idempotency-key': key } = request.headers;
   calls.push({ authorization, idempotencyKey: key?.toString(), model: body.model, text });
+  await holdNext.shift();
   const status = failNext.shift();
   if (status !== undefined) {
     response.writeHead(status, { 'content-type': 'application/json' });

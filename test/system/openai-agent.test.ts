@@ -5,6 +5,7 @@ import { Conversations, NOTHING_WRONG } from '../support/conversations.ts';
 import { type Installation, install, qqConnection, SCALED_TIMINGS } from '../support/installation.ts';
 import { type OpenAiServer, startOpenAiServer } from '../support/openai-server.ts';
 import type { ServedProcess } from '../support/served-process.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 const API_KEY = 'sk-planted-agent-key-0123456789';
 const CLIENT_SECRET = 'planted-client-secret-0123456789';
@@ -78,6 +79,32 @@ describe('an OpenAI-compatible agent behind `up`', () => {
     const keys = agent.calls.slice(mark).map(({ idempotencyKey }) => idempotencyKey);
     expect(keys).toHaveLength(4);
     expect(new Set(keys).size).toBe(1);
+  });
+
+  it('may think for a while: the connection beats on and stays live, and other chats are answered (F07, F09)', async () => {
+    let speak: (value?: unknown) => void = () => undefined;
+    agent.holdNext.push(
+      new Promise((resolve) => {
+        speak = resolve;
+      }),
+    );
+    const mark = qq.journal.mark();
+    const slow = qq.user('FRANK').say('think about this');
+    const states = new Set<string>();
+    await waitUntil(
+      'three more heartbeats',
+      async () => {
+        states.add((await installation.connection()).state);
+        return qq.journal.of('heartbeat', ({ acked }) => acked, mark).length >= 3;
+      },
+      { everyMs: 100 },
+    );
+    await replyTo(qq.user('GRACE').say('and meanwhile?').messageId);
+    expect([...states]).toEqual(['live']);
+    expect(qq.journal.repliesTo(slow.messageId)).toEqual([]);
+    speak();
+    expect((await replyTo(slow.messageId)).map(({ text }) => text)).toEqual(['you said: think about this']);
+    expect(qq.journal.of('dial', undefined, mark)).toEqual([]);
   });
 
   it('leaves no planted secret in logs, Redis or job data, also after refusals that quote them (P7)', async () => {
