@@ -3,7 +3,7 @@ import { stringify } from 'yaml';
 import type { QqEmulator } from '../test/emulators/qq/index.ts';
 
 /** About a third of the defaults; long enough for two busy cores. All ms. */
-export const TIMINGS = {
+const TIMINGS = {
   leaseMs: 3_000,
   renewEveryMs: 700,
   sweepEveryMs: 400,

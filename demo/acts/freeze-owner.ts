@@ -72,7 +72,7 @@ async function watchWoken({ world, signal }: Stage, frozen: Owner, { connection:
   const now = status.connections[0];
   const { name } = frozen.process;
   const refused = (now?.counters.staleWrites ?? 0) - before.counters.staleWrites;
-  const late = `${refused} of its late writes were refused`;
+  const late = `${refused} late writes refused`;
   if (now?.owner === before.owner && now?.fencingToken === before.fencingToken) {
     return `${name} woke up and took nothing back: owner and fencing token stand, ${late}`;
   }
