@@ -54,7 +54,7 @@ export class StatusWatch implements Disposable {
   }
 
   /** Longest time that status went on saying "live" without a responsive socket, ms. */
-  longestLieMs = 0;
+  longestFalseLiveMs = 0;
 
   async #look(): Promise<void> {
     if (this.#looking) return;
@@ -95,8 +95,8 @@ export class StatusWatch implements Disposable {
 
   #judgeLive(at: number, complain: (what: string) => void): void {
     if (this.#gone === null) return;
-    const lieMs = at - this.#gone.since;
-    this.longestLieMs = Math.max(this.longestLieMs, lieMs);
-    if (lieMs > this.#gone.boundMs) complain(`"live" for ${lieMs} ms without a socket`);
+    const falseMs = at - this.#gone.since;
+    this.longestFalseLiveMs = Math.max(this.longestFalseLiveMs, falseMs);
+    if (falseMs > this.#gone.boundMs) complain(`"live" for ${falseMs} ms without a socket`);
   }
 }

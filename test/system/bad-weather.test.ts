@@ -51,6 +51,12 @@ describe('bad weather', () => {
     // Each of them left a line and was visible in status.
     expect(up.lines.filter(({ event, state }) => event === 'state' && state === 'waiting').length).toBeGreaterThan(99);
     expect(watch.violations).toEqual([]);
+
+    // Leaving is not held up by an attempt that hangs.
+    qq.faults.blackHoleDials();
+    qq.faults.dropSockets({ how: 'rst' });
+    await installation.waitFor('to be dialing', ({ state }) => state === 'connecting');
+    expect(await up.stop()).toMatchObject({ code: 0, signal: null });
   });
 });
 

@@ -50,13 +50,22 @@ describe('the founding incident', () => {
 
   afterAll(async () => {
     watch?.[Symbol.dispose]();
+    // The numbers of a run, for whoever keeps its result.
+    const length = LONG ? 'full' : 'scaled down';
+    console.info(JSON.stringify({ length, recoveredInMs, longestFalseLiveMs: watch?.longestFalseLiveMs }));
     await installation?.[Symbol.asyncDispose]();
     await qq?.close();
   });
 
-  /** How long from now until the platform has a responsive socket of ours again, ms. */
-  const recovery = (timeoutMs: number) =>
-    waitUntil('a live socket', () => qq.view().live, { timeoutMs, explain: () => installation.tails() });
+  const recoveredInMs: Record<string, number> = {};
+
+  /** How long from now until the platform has a responsive socket of ours again, ms. @param after - for the record */
+  async function recovery(after: string, timeoutMs: number): Promise<number> {
+    const explain = () => installation.tails();
+    const tookMs = await waitUntil('a live socket', () => qq.view().live, { timeoutMs, explain });
+    recoveredInMs[after] = Math.max(Math.round(tookMs), recoveredInMs[after] ?? 0);
+    return tookMs;
+  }
 
   let resumedBefore = 0;
   beforeEach(() => {
@@ -77,7 +86,7 @@ describe('the founding incident', () => {
     for (let drop = 1; drop <= 5; drop += 1) {
       await delay(PACE.dropEveryMs);
       expect(qq.faults.dropSockets({ how: 'rst' })).toBe(1);
-      await recovery(RECOVERY_MS);
+      await recovery('drop', RECOVERY_MS);
     }
     await delay(PACE.dropEveryMs);
     await qq.faults.refuseDials();
@@ -85,12 +94,12 @@ describe('the founding incident', () => {
     await delay(PACE.outageMs);
     const during = await installation.connection();
     await qq.faults.acceptDials();
-    const recoveredInMs = await recovery(RECOVERY_MS);
+    const tookMs = await recovery('outage', RECOVERY_MS);
 
     expect(during.reason).toMatch(/ECONNREFUSED|refused/);
     expect(during.attempt).toBeGreaterThan(1);
     expect(watch.statesSince(startedAt)).toContain('waiting');
-    expect(recoveredInMs).toBeLessThanOrEqual(RECOVERY_MS);
+    expect(tookMs).toBeLessThanOrEqual(RECOVERY_MS);
     expectOneSession({ resumes: 6 });
     const account = await people.account();
     expect(account).toEqual({ sent: account.sent, ...NOTHING_WRONG });
@@ -105,7 +114,7 @@ describe('the founding incident', () => {
     qq.faults.dropSockets({ how: 'rst' });
     await delay(SHORT_OUTAGE_MS);
     await qq.faults.acceptDials();
-    expect(await recovery(15_000)).toBeLessThan(3_000 + MARGIN_MS);
+    expect(await recovery('outage of 3 s', 15_000)).toBeLessThan(3_000 + MARGIN_MS);
 
     expectOneSession({ resumes: 1 });
     const account = await people.account();
@@ -120,7 +129,7 @@ describe('the founding incident', () => {
       const mark = qq.journal.mark();
       const beat = await qq.journal.waitForKind('heartbeat', () => true, { since: mark, timeoutMs: timeout });
       qq.faults.dropSockets({ how: 'rst' });
-      await recovery(RECOVERY_MS);
+      await recovery('drop on a heartbeat', RECOVERY_MS);
       await qq.journal.waitForKind('heartbeat', ({ socket, acked }) => socket > beat.socket && acked, {
         since: mark,
         timeoutMs: 2 * PACE.heartbeatMs + MARGIN_MS,
@@ -135,7 +144,7 @@ describe('the founding incident', () => {
     const people = new Conversations(qq, qq.journal, { name: 'HALF', everyMs: PACE.sayEveryMs }).start();
     await delay(1_000);
     expect(qq.faults.halfOpen()).toBe(1);
-    expect(await recovery(60_000)).toBeLessThan(KEEPALIVE_MS + RECOVERY_MS);
+    expect(await recovery('half-open', 60_000)).toBeLessThan(KEEPALIVE_MS + RECOVERY_MS);
 
     // The new socket is often there before the next look at the status: what it was about stays in the history.
     await installation.live();
@@ -167,7 +176,7 @@ describe('the founding incident', () => {
       expect(status.code).toBe(meanwhile === 'unowned' ? 1 : 2);
 
       up = await installation.up();
-      await recovery(RECOVERY_MS);
+      await recovery(`kill of the ${whom}`, RECOVERY_MS);
       const after = await installation.live();
       expect(after.fencingToken).toBeGreaterThan(Number(before.fencingToken));
       expect(after.owner).not.toBe(before.owner);

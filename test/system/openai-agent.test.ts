@@ -24,7 +24,7 @@ describe('an OpenAI-compatible agent behind `up`', () => {
     agent = await startOpenAiServer((text) => `you said: ${text}`);
     installation = await install({
       connections: [qqConnection(qq, 'qq-main', qq, { clientSecret: reference('PLANTED_CLIENT_SECRET') })],
-      timings: SCALED_TIMINGS,
+      timings: { ...SCALED_TIMINGS, drainMs: 1_500 },
       agent: {
         kind: 'openai',
         url: agent.url,
@@ -133,6 +133,22 @@ describe('an OpenAI-compatible agent behind `up`', () => {
     const account = await people.account(3_000);
     expect(account).toMatchObject({ ...NOTHING_WRONG, lost: expect.any(Array) });
     expect(account.lost.length).toBeLessThanOrEqual(1);
+  });
+
+  it('still thinks when SIGTERM comes: gone in time with 0, and the same turn is asked again after the restart (F34)', async () => {
+    const mark = agent.calls.length;
+    agent.holdNext.push(new Promise(() => undefined));
+    const said = qq.user('HEIDI').say('a question at the wrong moment');
+    await waitUntil('the agent to be asked', () => agent.calls.length > mark);
+    const exit = await up.stop();
+    expect(exit).toMatchObject({ code: 0, signal: null });
+    expect(exit.afterMs).toBeLessThan(10_000);
+
+    up = await installation.up();
+    expect(await replyTo(said.messageId)).toHaveLength(1);
+    const keys = agent.calls.slice(mark).map(({ idempotencyKey }) => idempotencyKey);
+    expect(keys.length).toBeGreaterThanOrEqual(2);
+    expect(new Set(keys).size).toBe(1);
   });
 
   /** Every key with its value, BullMQ's included, as text. */
