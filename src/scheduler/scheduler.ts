@@ -27,6 +27,8 @@ export interface SchedulerOptions {
   readonly timings: PlanTimings & { readonly sweepEveryMs: number; readonly stalledEveryMs: number };
   readonly clock: Clock;
   readonly log: Logger;
+  /** The second net behind leases and presence. @defaultValue BullMQ's own check for stalled jobs */
+  openStalledCheck?(options: SchedulerOptions): Pick<Worker, 'close'>;
 }
 
 export interface Scheduler {
@@ -41,7 +43,7 @@ const SWEEP_DEADLINE_MS = 10_000;
 
 export function startScheduler(options: SchedulerOptions, signal: AbortSignal): Scheduler {
   const { log, clock, timings } = options;
-  const stalled = startStalledCheck(options);
+  const stalled = (options.openStalledCheck ?? startStalledCheck)(options);
   let memory: Memory = NO_MEMORY;
   let failing = false;
   let tellReady: () => void = () => undefined;

@@ -2,7 +2,7 @@
  * The BullMQ side of a connection: whether its job exists, where it is, and whose lock it has. Read in a handful of
  * commands for all connections, since every scheduler looks every second.
  */
-import { Job, type Queue } from 'bullmq';
+import type { Queue } from 'bullmq';
 import type { ConnectionId, WorkerId } from '../model.ts';
 import type { ConnectionJobData } from './queues.ts';
 import type { RedisClient } from './redis.ts';
@@ -85,7 +85,7 @@ export async function takeJobBack(
   id: ConnectionId,
   lockToken: string,
 ): Promise<boolean> {
-  const job = await Job.fromId<ConnectionJobData>(queue, id);
+  const job = await queue.getJob(id);
   if (job === undefined) return false;
   try {
     await job.moveToWait(lockToken);

@@ -20,6 +20,9 @@ import { type HoldDeps, holdConnection } from './hold-connection.ts';
 import { createJobView } from './job-view.ts';
 import { settleJob } from './settle-job.ts';
 
+/** What is used of BullMQ's worker: jobs are fetched and their locks renewed by hand. */
+export type JobSource = Pick<Worker<ConnectionJobData>, 'getNextJob' | 'extendJobLocks' | 'waitUntilReady' | 'close'>;
+
 export interface ConnectionWorkerOptions {
   readonly worker: WorkerId;
   readonly incarnation: string;
@@ -34,6 +37,8 @@ export interface ConnectionWorkerOptions {
   readonly jobLockMs: number;
   readonly drainMs: number;
   readonly log: Logger;
+  /** Where jobs come from. @defaultValue a BullMQ worker that runs nothing by itself */
+  openJobs?(options: ConnectionWorkerOptions): JobSource;
 }
 
 export interface ConnectionWorker {
@@ -71,18 +76,7 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
   const stopping = new AbortController();
   let fetched = 0;
 
-  const bull = new Worker<ConnectionJobData>('connections', null, {
-    autorun: false,
-    name: options.worker,
-    prefix: options.keys.bull,
-    connection: bullConnection(options.address, `holdfast:connections:${options.worker}`),
-    lockDuration: options.jobLockMs,
-    maxStalledCount: UNLIMITED_STALLS,
-    drainDelay: FETCH_BLOCK_S,
-    runRetryDelay: FETCH_RETRY_MS,
-    skipStalledCheck: true,
-  });
-  bull.on('error', (error) => log.debug({ reason: explain(error) }, 'connection queue'));
+  const bull = (options.openJobs ?? openBullJobs)(options);
 
   const launch = (job: Job<ConnectionJobData>, jobToken: string): void => {
     const drain = new AbortController();
@@ -236,6 +230,22 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
       await bull.close(true);
     },
   };
+}
+
+function openBullJobs({ worker, keys, address, jobLockMs, log }: ConnectionWorkerOptions): JobSource {
+  const bull = new Worker<ConnectionJobData>('connections', null, {
+    autorun: false,
+    name: worker,
+    prefix: keys.bull,
+    connection: bullConnection(address, `holdfast:connections:${worker}`),
+    lockDuration: jobLockMs,
+    maxStalledCount: UNLIMITED_STALLS,
+    drainDelay: FETCH_BLOCK_S,
+    runRetryDelay: FETCH_RETRY_MS,
+    skipStalledCheck: true,
+  });
+  bull.on('error', (error) => log.debug({ reason: explain(error) }, 'connection queue'));
+  return bull;
 }
 
 function readId(job: Job<ConnectionJobData>): ConnectionId | null {
