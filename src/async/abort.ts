@@ -74,3 +74,16 @@ export function childController(parent: AbortSignal): AbortController & Disposab
     [Symbol.dispose]: () => parent.removeEventListener('abort', onAbort),
   });
 }
+
+/** @returns false when `promise` has not settled within `ms`; it goes on then. @throws what it rejects with */
+export async function settledWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  try {
+    return await Promise.race([promise.then(() => true as const), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -75,6 +75,7 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
   const fetching = new AbortController();
   const stopping = new AbortController();
   let fetched = 0;
+  let fetchFails = false;
 
   const bull = (options.openJobs ?? openBullJobs)(options);
 
@@ -128,9 +129,13 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
       const jobToken = `${options.worker}.${options.incarnation}-${fetched}`;
       try {
         const job = await bull.getNextJob(jobToken, { block: !overShare });
+        if (fetchFails) log.info({ event: 'fetch-recovered' }, 'connection jobs are fetched again');
+        fetchFails = false;
         if (job !== undefined) launch(job, jobToken);
       } catch (error) {
-        log.debug({ reason: explain(error) }, 'fetch failed');
+        if (!fetchFails)
+          log.warn({ event: 'fetch-failed', reason: explain(error) }, 'no connection jobs can be fetched');
+        fetchFails = true;
         await sleep(FETCH_RETRY_MS, { signal });
       }
     }

@@ -4,6 +4,7 @@
  */
 import { DelayedError, type Job, Worker } from 'bullmq';
 import type { Logger } from 'pino';
+import { settledWithin } from '../async/abort.ts';
 import { explain, FencedError, ProcessStopping } from '../errors.ts';
 import { connectionId } from '../model.ts';
 import type { Keys } from '../state/keys.ts';
@@ -127,18 +128,6 @@ async function closeWorker(worker: Worker, deadlineMs: number, log: Logger): Pro
 /** BullMQ types abort reasons as text, but hands on what it gets; ours are errors with a class. */
 function abortReason(error: Error): string {
   return error as unknown as string;
-}
-
-async function settledWithin(promise: Promise<void>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  try {
-    return await Promise.race([promise.then(() => true as const), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function isLaneJob(data: LaneJobData | undefined): data is LaneJobData {
