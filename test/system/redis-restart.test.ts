@@ -58,3 +58,24 @@ it('the embedded Redis is killed: whoever notices starts it again, nothing lost 
   expect(account).toEqual({ sent: account.sent, ...NOTHING_WRONG });
   expect(qq.journal.of('identify')).toHaveLength(1);
 });
+
+it('SIGTERM while Redis is frozen: gone within 10 s, with exit code 0, and nothing held back (F28)', async () => {
+  await using qq = await startQq({ heartbeatIntervalMs: 1_000 });
+  await using redis = await startRedis({});
+  await using installation = await install({
+    connections: [qqConnection(qq)],
+    timings: SCALED_TIMINGS,
+    redis: { url: redis.url, prefix: 'sys' },
+  });
+  const up = await installation.up();
+  await installation.live();
+  await redis.freeze();
+  try {
+    const askedAt = performance.now();
+    expect(await up.stop()).toMatchObject({ code: 0 });
+    expect(performance.now() - askedAt).toBeLessThan(10_000);
+    expect(qq.liveSockets()).toBe(0);
+  } finally {
+    await redis.thaw();
+  }
+});
