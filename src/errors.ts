@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'CREDENTIAL_REFUSED'
   | 'DEADLINE'
   | 'FENCED'
+  | 'HOST_UNFIT'
   | 'HTTP_STATUS'
   | 'HTTP_BODY'
   | 'PLATFORM_REFUSED'

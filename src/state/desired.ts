@@ -122,10 +122,11 @@ export async function wishPaused(client: RedisClient, keys: Keys, id: Connection
 
 /** Asks for a fresh start of the connection (its session is kept); also ends a parking and a restart delay. */
 export async function wishRestart(client: RedisClient, keys: Keys, id: ConnectionId): Promise<void> {
-  const { wishes, parked, restarts } = keys.connection(id);
+  const { wishes, parked, restarts, unfitHosts } = keys.connection(id);
   await client.hincrby(wishes, 'restart', 1);
   await client.del(parked);
   await client.del(restarts);
+  await client.del(unfitHosts);
 }
 
 /**

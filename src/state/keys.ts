@@ -49,6 +49,8 @@ export function createKeys(prefix: string) {
         restarts: at('restarts'),
         /** Hash, short-lived: worker → why it can't hold the connection. */
         unfit: at('unfit'),
+        /** Hash: host → until when (Redis ms) and why the platform refuses this host. */
+        unfitHosts: at('unfit-hosts'),
         /** Set of event ids of one dedupe window; a window ends by expiry. */
         seen: (window: number) => at(`seen:${window}`),
         /** Sorted set: lanes with undelivered inbound → activated at (Redis ms). */

@@ -10,9 +10,11 @@ import type { Clock } from '../async/clock.ts';
 import { DrainRequested, explain, FatalError, FencedError } from '../errors.ts';
 import type { ConnectionId, Cursor, FencingToken, WorkerId } from '../model.ts';
 import { type DesiredConnection, mayPlace, parseWishes, readDesired, redisNow } from '../state/desired.ts';
+import { hostOf, noteUnfitHost, unfitHosts } from '../state/fitness.ts';
 import type { Keys } from '../state/keys.ts';
 import { type Claim, claimLease, endTenure, type TenureClose } from '../state/leases.ts';
 import type { RedisClient } from '../state/redis.ts';
+import { listWorkers } from '../state/workers.ts';
 import { createAttemptGate } from './attempt-gate.ts';
 import { HealthRecorder } from './health-recorder.ts';
 import type { JobView } from './job-view.ts';
@@ -99,6 +101,8 @@ async function wantedHere(deps: HoldDeps, id: ConnectionId): Promise<Wanted | Te
   const wishes = parseWishes(await client.hgetall(keys.connection(id).wishes));
   if (desired === null || !desired.enabled || wishes.paused) return { kind: 'not-wanted' };
   if (wishes.placement !== null && !mayPlace(wishes, deps.worker, await redisNow(client))) return { kind: 'elsewhere' };
+  const refused = (await unfitHosts(client, keys, id)).get(hostOf(deps.worker));
+  if (refused !== undefined && (await anotherHost(deps, id))) return { kind: 'unfit', reason: refused };
   const adapter = deps.adapters.get(desired.platform);
   if (adapter === undefined) return { kind: 'unfit', reason: `no adapter for platform "${desired.platform}"` };
   const secrets = deps.secretsOf(id);
@@ -106,6 +110,28 @@ async function wantedHere(deps: HoldDeps, id: ConnectionId): Promise<Wanted | Te
     return { kind: 'unfit', reason: 'the configuration of this worker has no credentials for the connection' };
   }
   return { desired, adapter, secrets };
+}
+
+/** Whether a worker lives on a host that the platform has not refused for this connection. */
+async function anotherHost({ client, keys, worker }: HoldDeps, id: ConnectionId): Promise<boolean> {
+  const [refused, workers] = await Promise.all([unfitHosts(client, keys, id), listWorkers(client, keys)]);
+  return workers.some((other) => {
+    const host = hostOf(other.id);
+    return other.roles.includes('connections') && !other.draining && host !== hostOf(worker) && !refused.has(host);
+  });
+}
+
+/** The platform refused this host. With another one to go to, that is no reason to bother a person. */
+async function afterRefusal(deps: HoldDeps, id: ConnectionId, end: TenureEnd): Promise<TenureEnd> {
+  if (end.kind !== 'fatal' || end.code !== 'HOST_UNFIT') return end;
+  const reason = explain(end.error);
+  try {
+    await noteUnfitHost(deps.client, deps.keys, id, hostOf(deps.worker), reason);
+    return (await anotherHost(deps, id)) ? { kind: 'host-refused', reason } : end;
+  } catch {
+    // Redis is away: parked is the careful answer, and its probe asks again.
+    return end;
+  }
 }
 
 interface Tenure extends Wanted {
@@ -134,6 +160,7 @@ async function holdTenure(deps: HoldDeps, tenure: Tenure): Promise<TenureEnd> {
     stop.abort(new DrainRequested('the tenure is over', { again: true }));
   }
   deps.keeper.letGo(kept);
+  end = await afterRefusal(deps, desired.id, end);
   await close(deps, tenure, log, end, deps.clock.monotonic() - startedAt);
   return end;
 }
@@ -302,6 +329,8 @@ function closeRecord(deps: HoldDeps, tenure: Tenure, end: TenureEnd, heldMs: num
     case 'fenced':
       // By ourselves the lease may still be ours for a moment; by another worker this write is refused.
       return { end: 'released', reason: end.reason };
+    case 'host-refused':
+      return { end: 'released', reason: end.reason };
     case 'fatal':
       return {
         end: 'parked',
@@ -334,6 +363,9 @@ function report(log: Logger, end: TenureEnd, heldMs: number): void {
       return;
     case 'fatal':
       log.error({ ...fields, code: end.code, err: end.error }, 'the connection needs a person and is parked');
+      return;
+    case 'host-refused':
+      log.warn({ ...fields, reason: end.reason }, 'the platform refuses this host; another host is tried');
       return;
     case 'handed-over':
     case 'fenced':

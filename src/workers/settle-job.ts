@@ -58,6 +58,7 @@ async function move(job: Job, token: string, end: TenureEnd): Promise<void> {
     case 'elsewhere':
       return later(MEANT_FOR_OTHERS_MS);
     case 'unfit':
+    case 'host-refused':
     case 'unreachable':
       return later(ELSEWHERE_MS + Math.random() * ELSEWHERE_MS);
     case 'handed-over':

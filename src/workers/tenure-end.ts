@@ -8,6 +8,8 @@ export type TenureEnd =
   | { readonly kind: 'elsewhere' }
   /** This worker lacks what the connection needs; another may have it. */
   | { readonly kind: 'unfit'; readonly reason: string }
+  /** The platform refuses this host and no other: the connection goes to another one. */
+  | { readonly kind: 'host-refused'; readonly reason: string }
   /** Ended on purpose with the session kept. `again`: should go on elsewhere, or here afresh. */
   | { readonly kind: 'handed-over'; readonly reason: string; readonly again: boolean }
   | { readonly kind: 'fenced'; readonly reason: string }

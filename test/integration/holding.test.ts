@@ -3,6 +3,7 @@ import type { HoldContext } from '../../src/adapters/adapter.ts';
 import { FatalError } from '../../src/errors.ts';
 import type { ConnectionId } from '../../src/model.ts';
 import { wishHandoff, wishPaused, wishRestart } from '../../src/state/desired.ts';
+import { reportWorker } from '../../src/state/workers.ts';
 import { healthyHold, startOneWorker, TIMINGS } from '../support/one-worker.ts';
 import { useRedis } from '../support/redis.ts';
 
@@ -76,6 +77,33 @@ describe('a fatal verdict', () => {
     await world.desire('f2');
     await expect.poll(states, within).toEqual(['live', 'live']);
     expect(await world.client.exists(world.keys.connection(id).parked)).toBe(0);
+  });
+});
+
+describe('a host that the platform refuses', () => {
+  it('goes to a host that the platform accepts, and is parked only when there is none (F36)', async () => {
+    const where = place();
+    const refusal = () =>
+      Promise.reject(new FatalError('HOST_UNFIT', 'the address of this host is not on the whitelist'));
+    await using refused = await startOneWorker({ ...where, ids: [id], hold: refusal, host: 'refused' });
+    const now = async () => (await refused.status()).connections[0];
+    await expect.poll(async () => (await now())?.state, within).toBe('parked');
+    expect((await now())?.reason).toContain('not on the whitelist');
+
+    await using other = await startOneWorker({ ...where, ids: [id], hold: healthyHold, host: 'other' });
+    const roles = {
+      roles: ['connections'],
+      connections: 0,
+      capacity: 1,
+      eventLoopLagMs: 0,
+      incarnation: 'x',
+      draining: false,
+    };
+    await reportWorker(other.client, other.keys, other.worker, roles, 60_000);
+    await reportWorker(refused.client, refused.keys, refused.worker, roles, 60_000);
+    await wishRestart(refused.client, refused.keys, id);
+    await expect.poll(async () => (await now())?.owner, within).toBe(other.worker);
+    await expect.poll(async () => (await now())?.state, within).toBe('live');
   });
 });
 

@@ -624,15 +624,13 @@ describe('refusals of a person’s making', () => {
     expect(qq.journal.count('token')).toBeGreaterThanOrEqual(3);
   });
 
-  it('an unlisted address waits, says so, and goes on when it is listed', async () => {
+  it('an unlisted address makes this host unfit, whatever the HTTP status says', async () => {
     const { qq, hold } = await platform();
-    qq.faults.ipNotListed({ times: 2 });
-    const held = hold({ delayScale: 0.001 });
-    await held.live();
-    expect(held.causes[1]).toMatchObject({
-      minDelayMs: 60_000,
-      reason: expect.stringMatching(/IP address.*whitelist/),
-    });
+    qq.faults.ipNotListed({ times: 1 });
+    const failure = await failureOf(hold());
+    expect(failure).toMatchObject({ code: 'HOST_UNFIT', message: expect.stringMatching(/IP address.*whitelist/) });
+    // No token was thrown away for it.
+    expect(qq.journal.count('token')).toBe(1);
   });
 });
 

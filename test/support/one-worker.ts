@@ -33,6 +33,8 @@ export interface OneWorkerOptions {
   /** `null`: no credentials on this worker. */
   readonly secretsOf?: (id: ConnectionId) => Record<string, string> | null;
   hold(context: HoldContext): Promise<void>;
+  /** @defaultValue `test` */
+  readonly host?: string;
   /** @defaultValue 100 */
   readonly share?: () => number;
 }
@@ -63,7 +65,7 @@ export async function startOneWorker(options: OneWorkerOptions) {
   const patient = openRedis(address, 'queue', 'test:patient', ignore);
   const queue = openQueue<ConnectionJobData>('connections', keys, address, ignore);
   workers += 1;
-  const worker = `test/${workers}` as WorkerId;
+  const worker = `${options.host ?? 'test'}/${workers}` as WorkerId;
   const incarnation = `i${workers}`;
   const ended = new AbortController();
   await patient.ping();

@@ -80,8 +80,6 @@ const gatewayAnswer = z.looseObject({
     .catch(undefined),
 });
 
-/** How often an unlisted address asks again, ms: somebody may be adding it right now. */
-const IP_RECHECK_MS = 60_000;
 /** After "too frequent", ms, as sliverp/qqbot waits; the window is not documented. */
 const DISCOVERY_PAUSE_MS = 60_000;
 /** An exhausted identify limit is looked at again after this at the latest, ms. */
@@ -175,10 +173,9 @@ function discoveryFailure(answer: ApiAnswer): GatewayError {
   }${answer.traceId === null ? '' : `, trace ${answer.traceId}`}`;
   switch (answer.class) {
     case 'ip-not-listed':
-      return new TransientError(
-        'PLATFORM_REFUSED',
+      return new FatalError(
+        'HOST_UNFIT',
         `this host's IP address is not on the bot's whitelist (${said}): add it in the QQ bot console`,
-        { retryAfterMs: IP_RECHECK_MS },
       );
     case 'operator':
       return new FatalError('PLATFORM_REFUSED', `gateway discovery refused (${said}): see the QQ bot console`);
