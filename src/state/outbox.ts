@@ -181,7 +181,8 @@ export class Outbox {
   /**
    * Stores what became of the head and returns the next one (the same one after `keep`).
    *
-   * @param settlementId - unique per settlement; repeating a call whose answer was lost changes nothing
+   * @param settlementId - unique per settlement; repeating a call whose answer was lost changes nothing, and neither
+   *   does a copy that arrives seconds late
    * @throws TransientError when Redis gave no answer
    */
   async settle(head: Head, settlementId: string, settlement: Settlement): Promise<Next> {
@@ -199,7 +200,10 @@ export class Outbox {
           k.deadLetters,
           k.replies(replyKey),
         ],
-        [head.deliveryToken, this.#fence, settlementId, this.#lane, IDLE_OUTBOX_MS, ...settlementArguments(settlement)],
+        [
+          ...[head.deliveryToken, this.#fence, settlementId, head.entry, this.#lane, IDLE_OUTBOX_MS],
+          ...settlementArguments(settlement),
+        ],
       ),
     )) as string[];
     const [kind = '', now = '0', entry = ''] = answer;

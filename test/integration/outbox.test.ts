@@ -135,6 +135,19 @@ describe('delivering', () => {
     expect(headOf(await outbox.begin())).toMatchObject({ attempts: 0, interrupted: false });
   });
 
+  it('a copy of a settlement that arrives after later ones takes no other part away', async () => {
+    const { client, keys, k, lane, push } = place();
+    const job = await push(replyPart('c2c:A', 'one'), replyPart('c2c:A', 'two'), replyPart('c2c:A', 'three'));
+    const outbox = new Outbox(client, keys, job, true);
+    const first = headOf(await outbox.begin());
+    const second = headOf(await outbox.settle(first, 's1', done));
+    const third = headOf(await outbox.settle(second, 's2', done));
+    const late = headOf(await outbox.settle(first, 's1', done));
+    expect([third.part?.text, late.part?.text]).toEqual(['three', 'three']);
+    expect(await client.llen(k.outbox(lane))).toBe(1);
+    expect(await client.hget(k.counters, 'sent')).toBe('2');
+  });
+
   it('puts the pieces of a part in its place, in order, under new ordinals', async () => {
     const { client, keys, k, lane, push } = place();
     const job = await push(replyPart('c2c:A', 'long'), replyPart('c2c:A', 'next'));
