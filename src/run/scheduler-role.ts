@@ -24,6 +24,7 @@ export function startSchedulerRole({ config, storage, identity, log }: Scheduler
       address,
       keys,
       queue: connections,
+      queues: [connections, turns, deliveries],
       sweepLanes: (signal) => sweepLanes({ redis: patient, keys, turns, deliveries, log, signal }),
       timings: config.timings,
       clock: systemClock,

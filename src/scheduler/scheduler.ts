@@ -14,6 +14,7 @@ import { bullConnection, type RedisAddress, type RedisClient } from '../state/re
 import { recordSweep } from '../state/sweeps.ts';
 import { apply } from './apply.ts';
 import { observe } from './observe.ts';
+import { type SeenAsleep, type SleepingQueue, wakeOverslept } from './overslept.ts';
 import { BLIND, type Memory, NO_MEMORY, type PlanTimings, plan } from './plan.ts';
 
 export interface SchedulerOptions {
@@ -22,6 +23,8 @@ export interface SchedulerOptions {
   readonly address: RedisAddress;
   readonly keys: Keys;
   readonly queue: Queue<ConnectionJobData>;
+  /** All queues whose delayed jobs are watched, the one of the connections among them. */
+  readonly queues: readonly SleepingQueue[];
   /** Wakes lanes and outboxes that a crash left asleep; called once per sweep. */
   sweepLanes(signal: AbortSignal): Promise<unknown>;
   readonly timings: PlanTimings & { readonly sweepEveryMs: number; readonly stalledEveryMs: number };
@@ -45,6 +48,7 @@ export function startScheduler(options: SchedulerOptions, signal: AbortSignal): 
   const { log, clock, timings } = options;
   const stalled = (options.openStalledCheck ?? startStalledCheck)(options);
   let memory: Memory = NO_MEMORY;
+  let asleep: SeenAsleep = new Map();
   let failing = false;
   let tellReady: () => void = () => undefined;
   const ready = new Promise<void>((resolve) => {
@@ -52,11 +56,12 @@ export function startScheduler(options: SchedulerOptions, signal: AbortSignal): 
   });
 
   const sweep = async (): Promise<void> => {
-    const { client, keys, queue, worker } = options;
+    const { client, keys, queue, queues, worker } = options;
     const seen = await observe(client, keys, queue);
     const decided = plan(seen, memory, clock.monotonic(), timings);
     memory = decided.memory;
     await apply({ client, keys, queue, log }, decided.actions);
+    asleep = await wakeOverslept({ client, queues, log }, asleep, clock.monotonic());
     await options.sweepLanes(signal);
     await recordSweep(client, keys, worker);
   };

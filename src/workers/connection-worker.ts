@@ -16,9 +16,10 @@ import type { Keys } from '../state/keys.ts';
 import { type ConnectionJobData, UNLIMITED_STALLS } from '../state/queues.ts';
 import { bullConnection, type RedisAddress } from '../state/redis.ts';
 import { surplus, takesUpTo } from './fair-share.ts';
-import { type HoldDeps, holdConnection } from './hold-connection.ts';
+import { holdConnection } from './hold-connection.ts';
 import { createJobView } from './job-view.ts';
 import { settleJob } from './settle-job.ts';
+import type { HoldDeps } from './tenure.ts';
 
 /** What is used of BullMQ's worker: jobs are fetched and their locks renewed by hand. */
 export type JobSource = Pick<Worker<ConnectionJobData>, 'getNextJob' | 'extendJobLocks' | 'waitUntilReady' | 'close'>;

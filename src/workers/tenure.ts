@@ -1,0 +1,64 @@
+/** What a tenure is made of: the parts its worker brings, the connection that is wanted, and the lease that was granted. */
+import type { Logger } from 'pino';
+import type { Adapter, Budget, InboundSink, Secrets } from '../adapters/adapter.ts';
+import type { BackoffPolicy } from '../async/backoff.ts';
+import type { Clock } from '../async/clock.ts';
+import type { FencedError } from '../errors.ts';
+import type { ConnectionId, Cursor, FencingToken, WorkerId } from '../model.ts';
+import type { DesiredConnection } from '../state/desired.ts';
+import type { Keys } from '../state/keys.ts';
+import type { Claim } from '../state/leases.ts';
+import type { RedisClient } from '../state/redis.ts';
+import type { JobView } from './job-view.ts';
+import type { Instant } from './lease-clock.ts';
+import type { LeaseKeeper } from './lease-keeper.ts';
+
+export interface HoldTimings {
+  readonly leaseMs: number;
+  readonly drainMs: number;
+  readonly dialTimeoutMs: number;
+  readonly healthyAfterMs: number;
+  readonly probeEveryMs: number;
+  readonly backoff: BackoffPolicy;
+}
+
+export interface HoldDeps {
+  readonly client: RedisClient;
+  readonly keys: Keys;
+  readonly worker: WorkerId;
+  readonly incarnation: string;
+  readonly keeper: LeaseKeeper;
+  readonly adapters: ReadonlyMap<string, Adapter>;
+  /** `null` when this worker's configuration does not know the connection's secrets. */
+  secretsOf(id: ConnectionId): Secrets | null;
+  budgetFor(platform: string, account: string): Budget;
+  openPump(request: PumpRequest): { readonly sink: InboundSink; close(): Promise<void> };
+  readonly timings: HoldTimings;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** What the pump of one tenure needs to know. */
+export interface PumpRequest {
+  readonly connectionId: ConnectionId;
+  readonly token: FencingToken;
+  readonly cursor: Cursor | null;
+  readonly dedupeWindowMs: number;
+  assertHeld(): void;
+  onFenced(error: FencedError): void;
+  readonly log: Logger;
+}
+
+/** A connection that should run, with what this worker needs to hold it. */
+export interface Wanted {
+  readonly desired: DesiredConnection;
+  readonly adapter: Adapter;
+  readonly secrets: Secrets;
+}
+
+export interface Tenure extends Wanted {
+  readonly claim: Extract<Claim, { kind: 'granted' }>;
+  readonly claimedAt: Instant;
+  readonly view: JobView;
+  readonly drain: AbortSignal;
+}

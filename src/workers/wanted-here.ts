@@ -1,0 +1,48 @@
+/** Is the connection wanted at all, wanted here, and can this worker hold it? Asked before a lease is claimed. */
+import { explain } from '../errors.ts';
+import type { ConnectionId } from '../model.ts';
+import { mayPlace, parseWishes, readDesired, redisNow } from '../state/desired.ts';
+import { hostOf, noteUnfitHost, unfitHosts } from '../state/fitness.ts';
+import { listWorkers } from '../state/workers.ts';
+import type { HoldDeps, Wanted } from './tenure.ts';
+import type { TenureEnd } from './tenure-end.ts';
+
+/** @throws when Redis gives no answer */
+export async function wantedHere(deps: HoldDeps, id: ConnectionId): Promise<Wanted | TenureEnd> {
+  const { client, keys } = deps;
+  const desired = await readDesired(client, keys, id);
+  const wishes = parseWishes(await client.hgetall(keys.connection(id).wishes));
+  if (desired === null || !desired.enabled || wishes.paused) return { kind: 'not-wanted' };
+  if (wishes.placement !== null && !mayPlace(wishes, deps.worker, await redisNow(client))) return { kind: 'elsewhere' };
+  const refused = (await unfitHosts(client, keys, id)).get(hostOf(deps.worker));
+  if (refused !== undefined && (await anotherHost(deps, id))) return { kind: 'unfit', reason: refused };
+  const adapter = deps.adapters.get(desired.platform);
+  if (adapter === undefined) return { kind: 'unfit', reason: `no adapter for platform "${desired.platform}"` };
+  const secrets = deps.secretsOf(id);
+  if (secrets === null) {
+    return { kind: 'unfit', reason: 'the configuration of this worker has no credentials for the connection' };
+  }
+  return { desired, adapter, secrets };
+}
+
+/** Whether a worker lives on a host that the platform has not refused for this connection. */
+async function anotherHost({ client, keys, worker }: HoldDeps, id: ConnectionId): Promise<boolean> {
+  const [refused, workers] = await Promise.all([unfitHosts(client, keys, id), listWorkers(client, keys)]);
+  return workers.some((other) => {
+    const host = hostOf(other.id);
+    return other.roles.includes('connections') && !other.draining && host !== hostOf(worker) && !refused.has(host);
+  });
+}
+
+/** The platform refused this host. With another one to go to, that is no reason to bother a person. */
+export async function afterRefusal(deps: HoldDeps, id: ConnectionId, end: TenureEnd): Promise<TenureEnd> {
+  if (end.kind !== 'fatal' || end.code !== 'HOST_UNFIT') return end;
+  const reason = explain(end.error);
+  try {
+    await noteUnfitHost(deps.client, deps.keys, id, hostOf(deps.worker), reason);
+    return (await anotherHost(deps, id)) ? { kind: 'host-refused', reason } : end;
+  } catch {
+    // Redis is away: parked is the careful answer, and its probe asks again.
+    return end;
+  }
+}
