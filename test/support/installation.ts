@@ -116,7 +116,12 @@ export class Installation implements AsyncDisposable {
 
   /** A foreground command, just started. */
   start(...args: string[]): ServedProcess {
-    const started = new ServedProcess(args, { cwd: this.dir, env: this.#env });
+    return this.startVia([], ...args);
+  }
+
+  /** A foreground command on an emulated host (`NetHost.via`), just started. */
+  startVia(via: readonly string[], ...args: string[]): ServedProcess {
+    const started = new ServedProcess(args, { cwd: this.dir, env: this.#env, via });
     this.processes.push(started);
     return started;
   }

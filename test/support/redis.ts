@@ -25,6 +25,8 @@ export interface TestRedisOptions {
   readonly appendfsync?: 'always' | 'everysec' | 'no';
   /** Keep an append-only file, without which `restart()` comes back empty. @defaultValue true */
   readonly aof?: boolean;
+  /** An emulated host to run on. @defaultValue this one, reachable at 127.0.0.1 only */
+  readonly host?: { readonly address: string; readonly via: readonly string[] };
   /** Further arguments of redis-server, e.g. `['--maxmemory', '5mb']`. */
   readonly args?: readonly string[];
 }
@@ -38,7 +40,7 @@ export interface TestRedis extends AsyncDisposable {
   /** Unix socket. Stays the same over `restart()`. */
   readonly path: string;
   readonly port: number;
-  /** `redis://127.0.0.1:<port>/0`. Stays the same over `restart()`. */
+  /** `redis://<address>:<port>/0`. Stays the same over `restart()`. */
   readonly url: string;
   /** @throws Error when the server is not running */
   readonly pid: number;
@@ -103,7 +105,7 @@ class RedisProcess implements TestRedis {
   readonly path: string;
   readonly port: number;
   readonly url: string;
-  readonly #args: readonly string[];
+  readonly #command: readonly string[];
   readonly #clients = new Set<Redis>();
   #child: ChildProcess | undefined;
 
@@ -111,8 +113,8 @@ class RedisProcess implements TestRedis {
     this.dir = dir;
     this.path = join(dir, 'redis.sock');
     this.port = port;
-    this.url = `redis://127.0.0.1:${port}/0`;
-    this.#args = serverArguments(this, options);
+    this.url = `redis://${options.host?.address ?? '127.0.0.1'}:${port}/0`;
+    this.#command = [...(options.host?.via ?? []), 'redis-server', ...serverArguments(this, options)];
   }
 
   get pid(): number {
@@ -130,7 +132,8 @@ class RedisProcess implements TestRedis {
   }
 
   async start(): Promise<void> {
-    const child = spawn('redis-server', this.#args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [command = '', ...args] = this.#command;
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     child.once('exit', () => {
       running.delete(child);
@@ -171,7 +174,9 @@ class RedisProcess implements TestRedis {
 function serverArguments(at: { dir: string; path: string; port: number }, options: TestRedisOptions): string[] {
   return [
     ...['--dir', at.dir, '--unixsocket', at.path, '--unixsocketperm', '700'],
-    ...['--bind', '127.0.0.1', '--port', String(at.port)],
+    ...['--bind', options.host?.address ?? '127.0.0.1', '--port', String(at.port)],
+    // The address of an emulated host is known on this machine only.
+    ...(options.host === undefined ? [] : ['--protected-mode', 'no']),
     ...['--save', '', '--maxmemory-policy', 'noeviction'],
     ...['--appendonly', (options.aof ?? true) ? 'yes' : 'no', '--appendfsync', options.appendfsync ?? 'always'],
     ...(options.args ?? []),

@@ -21,6 +21,13 @@ export interface Exit {
   readonly afterMs: number;
 }
 
+export interface ServedOptions {
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** A command that becomes ours by `exec`, so that the pid is ours, e.g. `['ip', 'netns', 'exec', 'host-a']`. */
+  readonly via?: readonly string[];
+}
+
 export class ServedProcess {
   readonly name: string;
   readonly pid: number;
@@ -34,10 +41,13 @@ export class ServedProcess {
   #askedAt = performance.now();
 
   /** A process group of its own, so that a signal to the group means what Ctrl-C in a terminal means. */
-  constructor(args: readonly string[], options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv }) {
+  constructor(args: readonly string[], options: ServedOptions) {
     this.name = args.join(' ');
-    const child = spawn(process.execPath, [CLI, ...args], {
-      ...options,
+    const { cwd, env, via = [] } = options;
+    const [command = '', ...rest] = [...via, process.execPath, CLI, ...args];
+    const child = spawn(command, rest, {
+      cwd,
+      env,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     });

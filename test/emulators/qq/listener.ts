@@ -11,14 +11,20 @@ const reopenDeadlineMs = 5000;
 export type UpgradeListener = (request: IncomingMessage, socket: Socket, head: Buffer) => void;
 
 export class Listener {
+  readonly #host: string;
   readonly #onRequest: RequestListener;
   readonly #onUpgrade: UpgradeListener | null;
   readonly #sockets = new Set<Socket>();
   #server: Server | null = null;
   #port: number;
 
-  constructor(port: number, onRequest: RequestListener, onUpgrade: UpgradeListener | null = null) {
-    this.#port = port;
+  constructor(
+    at: { readonly host: string; readonly port: number },
+    onRequest: RequestListener,
+    onUpgrade: UpgradeListener | null = null,
+  ) {
+    this.#host = at.host;
+    this.#port = at.port;
     this.#onRequest = onRequest;
     this.#onUpgrade = onUpgrade;
   }
@@ -76,7 +82,7 @@ export class Listener {
       server.on('upgrade', (request, socket: Duplex, head) => onUpgrade(request, socket as Socket, head));
     return new Promise((resolve, reject) => {
       server.once('error', reject);
-      server.listen(this.#port, '127.0.0.1', () => {
+      server.listen(this.#port, this.#host, () => {
         server.off('error', reject);
         resolve(server);
       });

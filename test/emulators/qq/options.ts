@@ -82,6 +82,8 @@ export interface QqOptions {
   readonly refusedConsumesSeq?: boolean;
   /** Accept `Bot appid.secret`, which the platform has switched off, for clients that know nothing newer. @defaultValue false */
   readonly allowOldBotToken?: boolean;
+  /** Address to listen on, for clients on other (emulated) hosts. @defaultValue '127.0.0.1' */
+  readonly host?: string;
   /** Fixed ports, for a process that lives longer than one test. @defaultValue 0, any free port */
   readonly ports?: { readonly api?: number; readonly gateway?: number };
 }

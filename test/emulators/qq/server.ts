@@ -63,7 +63,7 @@ export interface QqEmulator extends EmulatedBot, AsyncDisposable {
 }
 
 /**
- * Starts an emulated QQ Bot platform on 127.0.0.1.
+ * Starts an emulated QQ Bot platform, on 127.0.0.1 unless told otherwise.
  * @example
  * await using qq = await startQq({ heartbeatIntervalMs: 200 });
  * const said = qq.user('ALICE').say('hello');
@@ -77,21 +77,22 @@ export async function startQq(options: QqOptions = {}): Promise<QqEmulator> {
   const bots = new Bots(settings, accounts);
   const gateway = new Gateway(settings, bots, book, journal);
   const rest = new RestApi(settings, bots, book, journal, new SendDesk(settings, book, journal, gateway));
+  const host = options.host ?? '127.0.0.1';
   const doors = {
-    api: new Listener(options.ports?.api ?? 0, (request, response) => {
+    api: new Listener({ host, port: options.ports?.api ?? 0 }, (request, response) => {
       // A client that goes away in the middle of its request is no news.
       rest.handle(request, response).catch(() => response.destroy());
     }),
     gateway: new Listener(
-      options.ports?.gateway ?? 0,
+      { host, port: options.ports?.gateway ?? 0 },
       (_request, response) => response.writeHead(426).end(),
       (request, socket, head) => gateway.upgrade(request, socket, head),
     ),
   };
   await doors.api.open();
   await doors.gateway.open();
-  const apiBaseUrl = `http://127.0.0.1:${doors.api.port}`;
-  rest.gatewayUrl = `ws://127.0.0.1:${doors.gateway.port}/websocket/`;
+  const apiBaseUrl = `http://${host}:${doors.api.port}`;
+  rest.gatewayUrl = `ws://${host}:${doors.gateway.port}/websocket/`;
 
   const handles = new Map<string, EmulatedBot>();
   const handle = (appId: string): EmulatedBot => {
