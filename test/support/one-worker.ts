@@ -145,6 +145,7 @@ export async function startOneWorker(options: OneWorkerOptions) {
       address,
       keys,
       queue,
+      queues: [queue],
       sweepLanes: async () => undefined,
       timings: TIMINGS,
       clock: systemClock,
