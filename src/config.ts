@@ -143,14 +143,25 @@ function build(parsed: ParsedConfig, found: ConfigDocument, withSecrets: boolean
     log: parsed.log,
     timings: parsed.timings,
     access: parsed.access,
-    agent: agent.kind === 'openai' && !withSecrets ? withoutKey(agent) : agent,
+    agent: withSecrets ? agent : withoutSecrets(agent),
     connections: parsed.connections.map((connection) => splitConnection(connection, withSecrets)),
     warnings: [...found.warnings, ...warningsAbout(parsed, found.document)],
   };
 }
 
-function withoutKey({ apiKey: _, ...agent }: Extract<AgentConfig, { kind: 'openai' }>): AgentConfig {
-  return agent;
+function withoutSecrets(agent: AgentConfig): AgentConfig {
+  switch (agent.kind) {
+    case 'echo':
+      return agent;
+    case 'openai': {
+      const { apiKey: _, ...rest } = agent;
+      return rest;
+    }
+    case 'webhook':
+      return { ...agent, secret: '' };
+    default:
+      return agent satisfies never;
+  }
 }
 
 function splitConnection(connection: ParsedConfig['connections'][number], withSecrets: boolean): ConnectionConfig {
@@ -177,6 +188,7 @@ function* secretsOf({ redis, agent, http, connections }: ParsedConfig): Generato
     yield decodeURIComponent(password);
   }
   if (agent.kind === 'openai' && agent.apiKey !== undefined) yield agent.apiKey;
+  if (agent.kind === 'webhook') yield agent.secret;
   if (http?.adminToken !== undefined) yield http.adminToken;
   for (const { clientSecret } of connections) yield clientSecret;
 }
@@ -193,8 +205,7 @@ function* warningsAbout(
   if (access === 'open' && agent.kind !== 'echo') {
     yield 'access: open, so everyone who can write to the bot reaches the agent';
   }
-  if (agent.kind === 'openai' && isOpenHttp(agent.url))
-    yield 'agent.url: messages and key travel unencrypted; use https';
+  if (agent.kind !== 'echo' && isOpenHttp(agent.url)) yield 'agent.url: messages and key travel unencrypted; use https';
   for (const [index, { apiBaseUrl, tokenUrl }] of connections.entries()) {
     for (const [key, url] of Object.entries({ apiBaseUrl, tokenUrl })) {
       const path = keyPath(['connections', index, key], document);

@@ -10,6 +10,8 @@
  *   read 2026-11-22
  */
 import OpenAI, { APIConnectionError, APIError, APIUserAbortError } from 'openai';
+import { Stream } from 'openai/core/streaming';
+import { z } from 'zod';
 import { sleep, withDeadline } from '../async/abort.ts';
 import { type BackoffPolicy, backoffDelay } from '../async/backoff.ts';
 import { explain, FatalError, GatewayError, TransientError } from '../errors.ts';
@@ -83,18 +85,13 @@ export class OpenAiAgent implements Agent {
 
   async #ask(turn: AgentTurn, signal: AbortSignal): Promise<string> {
     try {
-      const { data: stream, response } = await this.#client.chat.completions
+      const response = await this.#client.chat.completions
         .create(
           { model: this.#options.model, messages: this.#messages(turn), stream: true },
           { signal, headers: this.#headers(turn) },
         )
-        .withResponse();
-      const contentType = response.headers.get('content-type') ?? 'no content type';
-      if (!contentType.includes('text/event-stream')) {
-        stream.controller.abort();
-        throw new TransientError('AGENT_FAILED', `the agent answered with ${contentType} instead of an event stream`);
-      }
-      return await readAnswer(stream, signal);
+        .asResponse();
+      return await readResponse(response, signal);
     } catch (error) {
       throw this.#classify(error, signal);
     }
@@ -150,28 +147,74 @@ export class OpenAiAgent implements Agent {
   }
 }
 
-async function readAnswer(
-  stream: AsyncIterable<OpenAI.Chat.Completions.ChatCompletionChunk>,
-  signal: AbortSignal,
-): Promise<string> {
+async function readResponse(response: Response, signal: AbortSignal): Promise<string> {
+  const contentType = response.headers.get('content-type') ?? 'no content type';
+  if (contentType.includes('text/event-stream')) return await readStream(response, signal);
+  // Some servers know no streaming and answer whole, whatever was asked for.
+  if (contentType.includes('application/json')) return readWhole(await response.json());
+  await response.body?.cancel();
+  throw new TransientError('AGENT_FAILED', `the agent answered with ${contentType} instead of an event stream`);
+}
+
+async function readStream(response: Response, signal: AbortSignal): Promise<string> {
+  const { body, ended } = watchForEnd(response);
+  const controller = new AbortController();
+  const stream = Stream.fromSSEResponse<OpenAI.Chat.Completions.ChatCompletionChunk>(body, controller);
   let text = '';
   let finished: string | null = null;
-  for await (const chunk of stream) {
-    const choice = chunk.choices?.[0];
-    text += choice?.delta?.content ?? '';
-    finished = choice?.finish_reason ?? finished;
-    if (text.length > MAX_ANSWER_CHARS) {
-      throw new FatalError('AGENT_REFUSED', `the agent's answer is longer than ${MAX_ANSWER_CHARS} characters`);
+  try {
+    for await (const chunk of stream) {
+      const choice = chunk.choices?.[0];
+      text += choice?.delta?.content ?? '';
+      finished = choice?.finish_reason ?? finished;
+      if (text.length > MAX_ANSWER_CHARS) throw tooLong();
     }
+  } finally {
+    controller.abort();
   }
   // The library ends the loop quietly when the call was cut.
   signal.throwIfAborted();
-  if (finished === null) throw new TransientError('AGENT_FAILED', "the agent's answer broke off");
-  if (text.trim() === '') {
-    // Nothing would be sent, and nobody would know: a person shall see it.
-    throw new FatalError('AGENT_REFUSED', `the agent's answer is empty (finish_reason ${finished})`);
-  }
-  return text;
+  if (finished === null && !ended()) throw new TransientError('AGENT_FAILED', "the agent's answer broke off");
+  return notEmpty(text, finished);
+}
+
+/** The library hides the closing `[DONE]`, which is all that some servers send to say that an answer is complete. */
+function watchForEnd(response: Response): { body: Response; ended: () => boolean } {
+  let tail = '';
+  const decoder = new TextDecoder();
+  const watched = response.body?.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(bytes, controller) {
+        tail = (tail + decoder.decode(bytes, { stream: true })).slice(-64);
+        controller.enqueue(bytes);
+      },
+    }),
+  );
+  return { body: new Response(watched ?? null, response), ended: () => tail.trimEnd().endsWith('data: [DONE]') };
+}
+
+const wholeAnswer = z.looseObject({
+  choices: z
+    .array(z.looseObject({ message: z.looseObject({ content: z.string() }), finish_reason: z.string().nullish() }))
+    .min(1),
+});
+
+function readWhole(json: unknown): string {
+  const read = wholeAnswer.safeParse(json);
+  const choice = read.data?.choices[0];
+  if (choice === undefined) throw new TransientError('AGENT_FAILED', "the agent's answer has no choices[0].message");
+  if (choice.message.content.length > MAX_ANSWER_CHARS) throw tooLong();
+  return notEmpty(choice.message.content, choice.finish_reason ?? null);
+}
+
+function tooLong(): FatalError {
+  return new FatalError('AGENT_REFUSED', `the agent's answer is longer than ${MAX_ANSWER_CHARS} characters`);
+}
+
+function notEmpty(text: string, finished: string | null): string {
+  if (text.trim() !== '') return text;
+  // Nothing would be sent, and nobody would know: a person shall see it.
+  throw new FatalError('AGENT_REFUSED', `the agent's answer is empty (finish_reason ${finished ?? 'none'})`);
 }
 
 /** 408, 409 (a conflict with a call under way), 425, 429 and what is the server's own fault. */

@@ -31,11 +31,23 @@ const openai = keysOf({
   }),
 });
 
+const webhook = keysOf({
+  kind: z.literal('webhook').describe('A URL of your own: each turn is one signed POST.'),
+  url: httpUrl('Where turns are sent.', 'url: https://agent.example/holdfast'),
+  secret: text('Signs each call; known to both sides.', 'secret: ${HOLDFAST_AGENT_SECRET}, or secretFile'),
+  timeoutMs: durationMs(120_000, 'Bound of one call.', { least: 100, most: 3_600_000 }),
+  historyMessages: count(20, 'Earlier messages of the conversation that are sent along.', { most: 1_000 }),
+  maxMessagesPerTurn: count(1, 'Waiting messages of a conversation that one turn may answer together.', {
+    least: 1,
+    most: 100,
+  }),
+});
+
 export const agentSchema = z
-  .discriminatedUnion('kind', [echo, openai], {
+  .discriminatedUnion('kind', [echo, openai, webhook], {
     error: ({ input }) =>
       typeof input === 'object' && input !== null
-        ? 'must be one of: echo, openai'
+        ? 'must be one of: echo, openai, webhook'
         : 'must be a group of keys, for example { kind: echo }',
   })
   .prefault({ kind: 'echo' });

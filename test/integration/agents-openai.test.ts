@@ -124,7 +124,30 @@ const turn = (change: Partial<AgentTurn> = {}): AgentTurn => ({
 });
 const signal = () => ({ signal: new AbortController().signal });
 
+const whole =
+  (content: string): Behaviour =>
+  (response) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    const message = { role: 'assistant', content };
+    response.end(
+      JSON.stringify({ object: 'chat.completion', choices: [{ index: 0, message, finish_reason: 'stop' }] }),
+    );
+  };
+
 describe('OpenAiAgent', () => {
+  it('takes a whole answer from a server that knows no streaming', async () => {
+    const api = await startApi(whole('all at once'));
+    expect(await openai(api.url).reply(turn(), signal())).toMatchObject([{ text: 'all at once' }]);
+  });
+
+  it('takes [DONE] for the end of an answer without finish_reason', async () => {
+    const api = await startApi((response) => {
+      stream(response).write(chunk('short and done'));
+      response.end('data: [DONE]\n\n');
+    });
+    expect(await openai(api.url).reply(turn(), signal())).toMatchObject([{ text: 'short and done' }]);
+  });
+
   it('puts the streamed pieces together and answers the last message', async () => {
     const api = await startApi(says('Hel', 'lo ', '🌍'));
     const messages = [message('1'), message('2')];

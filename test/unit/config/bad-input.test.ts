@@ -59,7 +59,7 @@ describe('one clear line', () => {
       'log: { level: loud }',
       'log.level: must be one of: trace, debug, info, warn, error, fatal, silent',
     ],
-    ['an unknown agent', 'agent: { kind: gpt }', 'agent.kind: must be one of: echo, openai'],
+    ['an unknown agent', 'agent: { kind: gpt }', 'agent.kind: must be one of: echo, openai, webhook'],
     [
       'an unknown platform',
       'connections: [{ id: a, platform: icq }]',

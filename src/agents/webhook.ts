@@ -1,0 +1,108 @@
+/**
+ * An agent behind a URL of its own: each turn is one signed POST, and the answer to it is the reply.
+ *
+ * Body: `{ "id", "connection", "conversation", "session", "messages": [{ "id", "text", "sender", "attachments", "at" }],
+ * "history": [{ "role", "name", "text" }] }`. Answers: `200 {"text": "…"}`, `200 {"replies": [{"text": "…", "to": "<message
+ * id>"}]}`, or `204` for nothing to say. The header `X-Holdfast-Signature` is `sha256=` and the HMAC-SHA-256, in hex, of
+ * `X-Holdfast-Timestamp` (seconds), a dot and the body; `Idempotency-Key` is the turn's id and stays the same when a turn
+ * is asked again.
+ */
+import { createHmac } from 'node:crypto';
+import { z } from 'zod';
+import { FatalError, TransientError } from '../errors.ts';
+import { createHttpClient, type HttpAnswer, type HttpClient } from '../http/client.ts';
+import type { InboundEvent } from '../model.ts';
+import type { Agent, AgentReply, AgentTurn } from './agent.ts';
+
+export interface WebhookOptions {
+  readonly url: string;
+  /** Signs each call; known to both sides. */
+  readonly secret: string;
+  /** Bound of one call, ms. */
+  readonly timeoutMs: number;
+  readonly historyMessages: number;
+  readonly maxMessagesPerTurn: number;
+}
+
+const answerSchema = z.union([
+  z.looseObject({ text: z.string().min(1) }),
+  z.looseObject({ replies: z.array(z.looseObject({ text: z.string().min(1), to: z.string().optional() })) }),
+]);
+
+export class WebhookAgent implements Agent {
+  readonly kind = 'webhook';
+  readonly maxMessagesPerTurn: number;
+  readonly historyMessages: number;
+  readonly timeoutMs: number;
+  readonly #options: WebhookOptions;
+  readonly #http: HttpClient;
+
+  constructor(options: WebhookOptions) {
+    this.#options = options;
+    this.maxMessagesPerTurn = options.maxMessagesPerTurn;
+    this.historyMessages = options.historyMessages;
+    this.timeoutMs = options.timeoutMs + 1_000;
+    this.#http = createHttpClient();
+  }
+
+  async reply(turn: AgentTurn, { signal }: { signal: AbortSignal }): Promise<readonly AgentReply[]> {
+    const { url, secret, timeoutMs } = this.#options;
+    const json = payloadOf(turn);
+    const timestamp = String(Math.floor(Date.now() / 1_000));
+    const headers = {
+      'idempotency-key': turn.id,
+      'x-holdfast-timestamp': timestamp,
+      // The HTTP client writes the same JSON.
+      'x-holdfast-signature': sign(secret, timestamp, JSON.stringify(json)),
+    };
+    const answer = await this.#http.request(
+      { method: 'POST', url, headers, json, deadlineMs: timeoutMs, what: 'agent webhook' },
+      { signal },
+    );
+    return readReplies(answer, turn.messages);
+  }
+}
+
+/** @returns the value of `X-Holdfast-Signature` */
+export function sign(secret: string, timestamp: string, body: string): string {
+  return `sha256=${createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex')}`;
+}
+
+function payloadOf({ id, connectionId, conversation, session, messages, history }: AgentTurn) {
+  return {
+    id,
+    connection: connectionId,
+    conversation,
+    session,
+    messages: messages.map(({ eventId, text, sender, attachments, platformAt }) => ({
+      id: eventId,
+      text,
+      sender,
+      attachments,
+      at: platformAt === null ? null : new Date(platformAt).toISOString(),
+    })),
+    history,
+  };
+}
+
+function readReplies(answer: HttpAnswer, messages: readonly InboundEvent[]): AgentReply[] {
+  const { status, json, retryAfterMs } = answer;
+  if (status >= 500 || status === 408 || status === 425 || status === 429 || (status >= 300 && status < 400)) {
+    throw new TransientError('AGENT_FAILED', `the agent webhook answered HTTP ${status}`, {
+      ...(retryAfterMs === null ? {} : { retryAfterMs }),
+    });
+  }
+  if (status >= 400) throw new FatalError('AGENT_REFUSED', `the agent webhook answered HTTP ${status}`);
+  const last = messages.at(-1);
+  if (status === 204 || last === undefined) return [];
+  const read = answerSchema.safeParse(json);
+  if (!read.success) {
+    // A proxy's page with status 200, or a server that is being restarted: asking again may help.
+    throw new TransientError('AGENT_FAILED', 'the agent webhook answered neither {"text"} nor {"replies"}');
+  }
+  const replies = 'replies' in read.data ? (read.data.replies as { text: string; to?: string }[]) : [read.data];
+  return replies.map(({ text, to }) => ({
+    to: messages.find(({ eventId }) => eventId === to) ?? last,
+    text: String(text),
+  }));
+}
