@@ -136,11 +136,11 @@ export interface AttemptGate {
    * Waits until the next attempt may start, and says so in the heartbeat (`waiting`, with instant and reason).
    * The first call of a hold passes at once.
    *
-   * @returns the attempt's number, 0 for the first since the last proof
+   * @returns the attempt's number: 0 for the first of a hold, then counted since the connection was last healthy
    * @throws the signal's reason
    */
   pass(cause: AttemptCause | null, options: { signal: AbortSignal }): Promise<number>;
-  /** READY or RESUMED came. The count goes back to 0 only when no `pass` follows within the healthy time. */
+  /** READY or RESUMED came. The delay goes back to its start only when no `pass` follows within the healthy time. */
   proven(): void;
 }
 

@@ -1,6 +1,10 @@
 /**
  * The one place where re-dials wait. Every way an attempt can fail comes through here, so there is no loop without a
- * delay and no cause that uses a budget up: the count grows for ever, the delay does not.
+ * delay and no cause that uses a budget up: the counts grow for ever, the delay does not.
+ *
+ * Two things are counted. Attempts that failed, until the platform's proof comes: the way is open again. And proofs that
+ * did not last, until one holds for the healthy time: a server that accepts and closes at once must not be hammered,
+ * while a short outage soon after a long one should not inherit the long one's delays.
  */
 
 import type { AttemptCause, AttemptGate } from '../adapters/adapter.ts';
@@ -11,7 +15,7 @@ import type { HealthRecorder } from './health-recorder.ts';
 
 export interface AttemptGateOptions {
   readonly backoff: BackoffPolicy;
-  /** A proof counts only when no new attempt follows within this time, ms. */
+  /** A proof that no new attempt follows within this time ends a series of flaps, ms. */
   readonly healthyAfterMs: number;
   /** Shown as the deadline of an attempt until the adapter names its phases, ms. */
   readonly attemptDeadlineMs: number;
@@ -23,21 +27,32 @@ export interface AttemptGateOptions {
 
 export function createAttemptGate(options: AttemptGateOptions): AttemptGate {
   const { clock, health, backoff, healthyAfterMs, attemptDeadlineMs, random = Math.random } = options;
-  let attempt = 0;
+  let failures = 0;
+  let flaps = 0;
   let startedAt: number | null = null;
   let provenAt: number | null = null;
+
+  /** Takes the end of the last attempt into account. @returns the instant its delay is counted from */
+  const settleLast = (lastStartedAt: number, now: number): number => {
+    if (provenAt === null) {
+      failures += 1;
+      return lastStartedAt;
+    }
+    failures = 0;
+    flaps = now - provenAt >= healthyAfterMs ? 0 : flaps + 1;
+    return now;
+  };
 
   return {
     async pass(cause: AttemptCause | null, { signal }): Promise<number> {
       signal.throwIfAborted();
+      let attempt = 0;
       if (startedAt !== null) {
         const now = clock.monotonic();
-        if (provenAt !== null && now - provenAt >= healthyAfterMs) attempt = 0;
-        // Counted from the start of the attempt before, or from the loss when it had been live.
-        const from = provenAt === null ? startedAt : now;
-        const paced = backoffDelay(backoff, attempt, random()) - (now - from);
+        const from = settleLast(startedAt, now);
+        const paced = backoffDelay(backoff, failures + flaps, random()) - (now - from);
         const delay = Math.max(Math.round(paced), MIN_DELAY_MS, cause?.minDelayMs ?? 0);
-        attempt += 1;
+        attempt = failures + flaps + 1;
         health.waiting(clock.now() + delay, attempt, cause?.reason ?? null);
         await sleep(delay, { signal });
       }
