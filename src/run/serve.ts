@@ -7,7 +7,6 @@ import { settledWithin } from '../async/abort.ts';
 import type { Config } from '../config.ts';
 import { explain } from '../errors.ts';
 import type { ConnectionId } from '../model.ts';
-import { applyDesired } from '../state/desired.ts';
 import { MemoryGauge } from '../state/memory-gauge.ts';
 import type { Safeguards } from '../state/safeguards.ts';
 import { createAdapters } from './adapters.ts';
@@ -16,6 +15,7 @@ import { startConnectionsRole } from './connections-role.ts';
 import { declareWorkerDead } from './declare-worker-dead.ts';
 import { desiredFromConfig } from './desired-from-config.ts';
 import { foreground, reportUncaught } from './foreground.ts';
+import { keepDesired, writeDesired } from './keep-desired.ts';
 import { startAgentRole, startDeliveryRole } from './message-roles.ts';
 import { type ProcessIdentity, processIdentity } from './process-identity.ts';
 import type { Role, RoleName } from './role.ts';
@@ -63,8 +63,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const ended = new AbortController();
   let askedAt = performance.now();
   try {
-    await writeDesired(config, storage, roles.includes('scheduler'), log);
-    const running = startRoles(options, storage, identity, ended.signal);
+    const running = startRoles(options, storage, identity, await beginDesired(options, storage), ended.signal);
     await Promise.race([Promise.all(running.parts.map((part) => part.ready)), stop.ending]);
     if (options.maxTenureMs !== null) {
       setTimeout(() => stop.end('maximum tenure reached'), options.maxTenureMs).unref();
@@ -99,7 +98,13 @@ interface Running {
   readonly background: Promise<unknown>;
 }
 
-function startRoles(options: ServeOptions, storage: Storage, identity: ProcessIdentity, ended: AbortSignal): Running {
+function startRoles(
+  options: ServeOptions,
+  storage: Storage,
+  identity: ProcessIdentity,
+  dataName: string,
+  ended: AbortSignal,
+): Running {
   const { config, roles, log, safeguards } = options;
   const adapters = createAdapters();
   const secrets = new Map(config.connections.map((connection) => [connection.id, connection.secrets]));
@@ -159,18 +164,31 @@ function startRoles(options: ServeOptions, storage: Storage, identity: ProcessId
       }),
     );
   }
-  return { parts, reporter, background: Promise.all([reporter.run(ended), gauge.watch({ signal: ended })]) };
+  const desired = keepDesired(
+    {
+      client: storage.fenced,
+      keys: storage.keys,
+      wanted: desiredFromConfig(config),
+      name: dataName,
+      everyMs: config.timings.sweepEveryMs,
+      log,
+    },
+    ended,
+  );
+  return { parts, reporter, background: Promise.all([reporter.run(ended), gauge.watch({ signal: ended }), desired]) };
 }
 
-async function writeDesired(config: Config, storage: Storage, owns: boolean, log: Logger): Promise<void> {
-  const changed = await applyDesired(storage.patient, storage.keys, desiredFromConfig(config), {
+/** @returns the name of the data in Redis */
+async function beginDesired({ config, roles, log }: ServeOptions, { patient, keys }: Storage): Promise<string> {
+  const name = await writeDesired({
+    client: patient,
+    keys,
+    wanted: desiredFromConfig(config),
     // A process without connections of its own (a scheduler started by flags) has no say about which there are.
-    removeOthers: owns && config.connections.length > 0,
+    removeOthers: roles.includes('scheduler') && config.connections.length > 0,
+    log,
   });
-  if (changed.length > 0) log.info({ event: 'desired', connections: changed }, 'desired connections changed');
-  if (config.agent.kind !== 'echo' && config.connections.length > 0) {
-    log.warn({ event: 'access-open' }, 'access is open: everyone who can write to the bot can talk to the agent');
-  }
+  return name;
 }
 
 function tellReady(log: Logger, identity: ProcessIdentity, { roles, supervised }: ServeOptions): void {

@@ -13,6 +13,8 @@ export function createKeys(prefix: string) {
     prefix,
     /** Prefix handed to BullMQ: one hash tag for all its queues, as its scripts need. */
     bull: `{${prefix}:bull}`,
+    /** String: a name the data got when they began; another one, or none, means that Redis lost them. */
+    dataName: `${prefix}:data-name`,
     /** Set of all desired connection ids. */
     connections: `${prefix}:connections`,
     /** Sorted set: worker id → last seen, Redis ms. */
