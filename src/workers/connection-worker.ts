@@ -63,6 +63,8 @@ interface Session {
 /** Longest block of one fetch, s: a frozen fetcher eats the queue's wake-up for that long. */
 const FETCH_BLOCK_S = 0.5;
 const FETCH_RETRY_MS = 200;
+/** How long a worker fetches nothing after a job it could not hold: longer than that job stays away, ms. */
+const ASIDE_MS = 700;
 const CAPACITY_POLL_MS = 250;
 const SHARE_POLL_MS = 20;
 /** At most one connection per worker moves in this time, ms: a deploy must not become a storm of Resumes. */
@@ -77,6 +79,7 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
   const stopping = new AbortController();
   let fetched = 0;
   let fetchFails = false;
+  let asideUntil = 0;
 
   const bull = (options.openJobs ?? openBullJobs)(options);
 
@@ -100,6 +103,8 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
         return;
       }
       const end = await holdConnection(options.hold, id, jobToken, view, drain.signal);
+      // Whoever put a job back knows best when it returns, and would win it again and again.
+      if (end.kind === 'unfit' || end.kind === 'elsewhere') asideUntil = performance.now() + ASIDE_MS;
       if (end.kind === 'unfit') {
         log.warn({ event: 'unfit', connection: id, reason: end.reason }, 'connection cannot be held here');
         await noteUnfit(options.hold.client, options.keys, id, options.worker, end.reason);
@@ -123,6 +128,7 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
         await sleep(CAPACITY_POLL_MS, { signal });
         continue;
       }
+      if (performance.now() < asideUntil) await sleep(asideUntil - performance.now(), { signal });
       const overShare = sessions.size >= takesUpTo(options.share());
       // Not a hard bound: the others may be unfit or dead, and a connection without an owner is worse than an uneven load.
       if (overShare) await stepBack(signal);

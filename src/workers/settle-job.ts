@@ -7,7 +7,7 @@ import type { TenureEnd } from './tenure-end.ts';
 
 /** A job that can't be held here comes back after this, ms; sooner would return it thousands of times a second. */
 const ELSEWHERE_MS = 500;
-/** A job that another worker is wished for comes back after this, ms: the wish lasts seconds only. */
+/** A job that others should take comes back soon, ms: this worker stands aside for longer. */
 const MEANT_FOR_OTHERS_MS = 150;
 /** A job handed over on purpose is taken up at once, but not by the fetch that is still blocking here, ms. */
 const HANDOVER_MS = 50;
@@ -59,6 +59,7 @@ async function move(job: Job, token: string, end: TenureEnd): Promise<void> {
       return later(MEANT_FOR_OTHERS_MS);
     case 'unfit':
     case 'host-refused':
+      return later(MEANT_FOR_OTHERS_MS + Math.random() * MEANT_FOR_OTHERS_MS);
     case 'unreachable':
       return later(ELSEWHERE_MS + Math.random() * ELSEWHERE_MS);
     case 'handed-over':
