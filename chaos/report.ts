@@ -1,7 +1,7 @@
 /** The result as Markdown: what docs/chaos-report.md is made of. */
 import { CAUSES } from './faults/fault.ts';
 import type { CauseResult, ChaosResult } from './result.ts';
-import { AGENT_DELAY_MS, BURST, CHILDREN_PER_GROUP, CONNECTIONS, GROUPS, PEOPLE, WORKER_GROUPS } from './settings.ts';
+import { AGENT_DELAY_MS, BURST, CONNECTIONS, childrenPerGroup, GROUPS, PEOPLE, WORKER_GROUPS } from './settings.ts';
 import { P99_FROM, type Spread } from './spread.ts';
 import { verdicts } from './targets.ts';
 
@@ -63,7 +63,7 @@ function setting({
         ],
       ],
     ),
-    `${CONNECTIONS} bots with ${PEOPLE} private chats and ${GROUPS} groups each; ${WORKER_GROUPS} workers with ${CHILDREN_PER_GROUP} children each hold the connections; two schedulers, two agent workers, two delivery workers. A chat says 1 to ${BURST} messages at once; the agent thinks for ${AGENT_DELAY_MS[0]} to ${AGENT_DELAY_MS[1]} ms. All of it, with the platform, ran on this one machine.`,
+    `${CONNECTIONS} bots with ${PEOPLE} private chats and ${GROUPS} groups each; ${WORKER_GROUPS} workers with ${childrenPerGroup(timings === 'scaled')} children each hold the connections; two schedulers, two agent workers, two delivery workers. A chat says 1 to ${BURST} messages at once; the agent thinks for ${AGENT_DELAY_MS[0]} to ${AGENT_DELAY_MS[1]} ms. All of it, with the platform, ran on this one machine.`,
   ];
 }
 

@@ -13,9 +13,13 @@ export const BURST = 4;
 export const AGENT_DELAY_MS = [0, 2_000] as const;
 
 export const WORKER_GROUPS = 2;
-export const CHILDREN_PER_GROUP = 3;
 /** Each of agent workers, delivery workers and schedulers. */
 export const OTHERS_PER_ROLE = 2;
+
+/** Children of each worker. One of them may be starting when the next fault comes: the others stand by. */
+export function childrenPerGroup(scaled: boolean): number {
+  return scaled ? 2 : 3;
+}
 
 /** Hello asks for this interval between heartbeats, ms: as on the wire, or short with the scaled timings. */
 export function heartbeatIntervalMs(scaled: boolean): number {

@@ -13,8 +13,8 @@ import { type Installation, install } from '../test/support/installation.ts';
 import { startRedis, type TestRedis } from '../test/support/redis.ts';
 import {
   accounts,
-  CHILDREN_PER_GROUP,
   CONNECTIONS,
+  childrenPerGroup,
   connectionName,
   heartbeatIntervalMs,
   installationOf,
@@ -42,16 +42,18 @@ export class Site implements AsyncDisposable {
   /** Ends of processes that nobody asked for, in words. */
   readonly suddenEnds: string[] = [];
 
+  readonly #children: number;
   readonly #childrenLost = new Set<string>();
 
-  private constructor(qq: QqEmulator, redis: TestRedis, installation: Installation) {
+  private constructor(qq: QqEmulator, redis: TestRedis, installation: Installation, children: number) {
+    this.#children = children;
     this.qq = qq;
     this.redis = redis;
     this.installation = installation;
     const unit = (role: string, ...args: string[]) =>
       new Unit(role, installation, args, (what) => this.suddenEnds.push(what));
     this.groups = Array.from({ length: WORKER_GROUPS }, () =>
-      unit('worker', 'worker', '--roles', 'connections', '--processes', String(CHILDREN_PER_GROUP)),
+      unit('worker', 'worker', '--roles', 'connections', '--processes', String(children)),
     );
     this.others = Array.from({ length: OTHERS_PER_ROLE }, () => [
       unit('scheduler', 'scheduler'),
@@ -65,10 +67,13 @@ export class Site implements AsyncDisposable {
     const qq = await startQq({ ...first, bots, heartbeatIntervalMs: heartbeatIntervalMs(scaled) });
     const redis = await startRedis({ appendfsync: 'always' });
     const installation = await install({ ...installationOf(qq, scaled), redis: { url: redis.url, prefix: 'chaos' } });
-    const site = new Site(qq, redis, installation);
+    const site = new Site(qq, redis, installation, childrenPerGroup(scaled));
     try {
       // Schedulers first: they write down which connections there should be.
-      for (const unit of [...site.others, ...site.groups]) await unit.start(signal);
+      const isScheduler = ({ role }: Unit) => role === 'scheduler';
+      for (const unit of site.others.filter(isScheduler)) await unit.start(signal);
+      const rest = [...site.groups, ...site.others.filter((unit) => !isScheduler(unit))];
+      await Promise.all(rest.map((unit) => unit.start(signal)));
       await site.settled(signal);
       return site;
     } catch (error) {
@@ -88,13 +93,13 @@ export class Site implements AsyncDisposable {
 
   /**
    * Waits until every connection is live in a process of ours, for platform and status alike, and each worker group has
-   * two children to take over with.
+   * all its children, but for one that may be starting, to take over with.
    *
    * @throws Error when that takes longer than {@link LIVE_MS}
    */
   async settled(signal: AbortSignal): Promise<Held[]> {
     return await waitFor('all connections to be live, with standbys', LIVE_MS, signal, async () => {
-      if (this.groups.some(({ children }) => children.length < 2)) return undefined;
+      if (this.groups.some(({ children }) => children.length < this.#children - 1)) return undefined;
       const status = await this.installation.status().catch(() => null);
       if (status === null) return undefined;
       const held = this.#held(status);

@@ -2,6 +2,7 @@
  * One foreground command that chaos ends and starts again: a worker with children, an agent worker, a delivery worker,
  * a scheduler. Which children it has is read from its log, so that a child can be hit while its parent lives.
  */
+import { waitFor } from '../demo/wait.ts';
 import { sleep } from '../src/async/abort.ts';
 import type { Installation } from '../test/support/installation.ts';
 import { type ServedProcess, signalProcess } from '../test/support/served-process.ts';
@@ -37,21 +38,23 @@ export class Unit {
     const until = performance.now() + START_MS;
     for (;;) {
       const started = this.#installation.start(...this.#args);
-      try {
-        await started.ready();
-        this.#isWanted = true;
-        this.#process = started;
-        void started.exited.then(({ code, signal: by }) => {
-          if (this.#isWanted && this.#process === started) {
-            this.#onSuddenEnd(`${started.name} ended by itself (${by ?? `exit code ${code}`})\n${started.tail(5)}`);
-          }
-        });
-        return;
-      } catch (error) {
-        if (started.exit === null || performance.now() > until) throw error;
-        await sleep(RETRY_MS, { signal });
-      }
+      const outcome = await waitFor(`${started.name} to be ready`, START_MS, signal, () => {
+        if (started.exit !== null) return 'ended';
+        return started.lines.some(({ event }) => event === 'ready') ? 'ready' : undefined;
+      });
+      if (outcome === 'ready') return this.#keep(started);
+      if (performance.now() > until) throw new Error(`${started.name} ends at once\n${started.tail(5)}`);
+      await sleep(RETRY_MS, { signal });
     }
+  }
+
+  #keep(started: ServedProcess): void {
+    this.#isWanted = true;
+    this.#process = started;
+    void started.exited.then(({ code, signal: by }) => {
+      if (!this.#isWanted || this.#process !== started) return;
+      this.#onSuddenEnd(`${started.name} ended by itself (${by ?? `exit code ${code}`})\n${started.tail(5)}`);
+    });
   }
 
   /** SIGKILL for it and all its children at once. @returns how many processes that were */
