@@ -1,0 +1,103 @@
+/** A worker for turns and deliveries: production's lanes and outboxes under a model of BullMQ's stock worker. */
+import type { Agent } from '../../src/agents/agent.ts';
+import { sleep } from '../../src/async/abort.ts';
+import { FencedError, TransientError } from '../../src/errors.ts';
+import { ConnectionSlots } from '../../src/workers/connection-slots.ts';
+import { deliverOutbox } from '../../src/workers/deliver-outbox.ts';
+import { runLane } from '../../src/workers/run-lane.ts';
+import { createSenders } from '../../src/workers/senders.ts';
+import type { Invariants } from './invariants.ts';
+import { laneQueue, StockWorker } from './job-client.ts';
+import { adaptersOf, type Tools } from './member-tools.ts';
+import { mutateJobId, safeguardsWith } from './mutations.ts';
+import { partsOf } from './platform.ts';
+import type { Member, Sim } from './sim.ts';
+
+export function runMessages(
+  sim: Sim,
+  invariants: Invariants,
+  member: Member,
+  { fenced, user, worker, log }: Tools,
+): void {
+  const { settings, keys, mutation } = sim;
+  const { clock } = member.process;
+  const senders = createSenders({
+    adapters: adaptersOf(sim, invariants, member),
+    secretsOf: () => ({}),
+    clock,
+    log,
+  });
+  const safeguards = safeguardsWith(mutation);
+  const name = (id: string) => mutateJobId(mutation, id);
+  const [turns, deliveries] = [laneQueue(user('turns'), name), laneQueue(user('deliveries'), name)];
+  const agent = simAgent(sim, invariants);
+  const backoff = { baseMs: 300, capMs: 2_000, factor: 2 };
+  const common = {
+    name: `${worker}.i1`,
+    concurrency: 4,
+    lockMs: settings.turnLockMs,
+    stalledEveryMs: settings.stalledEveryMs,
+    overtaken: () => new FencedError('the job was taken over'),
+  };
+  new StockWorker({
+    ...common,
+    user: user('turns'),
+    run: (job, signal) =>
+      runLane(
+        {
+          client: fenced,
+          keys,
+          agent,
+          turns,
+          deliveries,
+          senderFor: (connection) => {
+            const answer = senders(connection);
+            return answer.kind === 'none' ? answer : { ...answer, dedupeWindowMs: 3_600_000 };
+          },
+          log,
+          safeguards,
+          backoff,
+        },
+        job,
+        { signal, draining: () => false },
+      ),
+  });
+  const slots = new ConnectionSlots();
+  new StockWorker({
+    ...common,
+    user: user('deliveries'),
+    run: (job, signal) =>
+      deliverOutbox(
+        {
+          client: fenced,
+          keys,
+          senderFor: senders,
+          slots,
+          clock,
+          log,
+          safeguards,
+          backoff,
+          giveUpAfterMs: 600_000,
+          sendTimeoutMs: 5_000,
+        },
+        job,
+        { signal, draining: () => false },
+      ),
+  });
+}
+
+/** Thinks for a while and answers each message with `re: <text>`, some in two parts. */
+function simAgent(sim: Sim, invariants: Invariants): Agent {
+  return {
+    kind: 'sim',
+    maxMessagesPerTurn: 3,
+    historyMessages: 0,
+    timeoutMs: 5_000,
+    async reply({ id, messages, connectionId }, { signal }) {
+      invariants.asked(connectionId, id, messages);
+      await sleep(sim.random.between(1, sim.agentMs), { signal });
+      if (sim.random.chance(sim.agentBusy)) throw new TransientError('AGENT_FAILED', 'the agent is busy');
+      return messages.map((to) => ({ to, text: partsOf(to.text).join('|') }));
+    },
+  };
+}

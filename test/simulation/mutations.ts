@@ -1,0 +1,54 @@
+/**
+ * Guards that can be taken away, one at a time, to show that the checks of the simulation would notice. Production code is
+ * not touched: a mutation changes what the simulator hands to it, or the text of a script before it is compiled.
+ */
+import { ALL_SAFEGUARDS, type Safeguards } from '../../src/state/safeguards.ts';
+
+export const MUTATIONS = [
+  /** Redis takes writes of holders, turns and deliveries that were overtaken. */
+  'fencing-check',
+  /** A holder believes its lease for as long as Redis does, and a little longer. */
+  'self-fence-margin',
+  /** Ids that were seen are not remembered. */
+  'dedupe',
+  /** A batch is taken although the one before it is missing. */
+  'batch-chaining',
+  /** The job of a lane has the same name every time. */
+  'activation-number',
+  /** The cursor is not kept. */
+  'cursor',
+] as const;
+
+export type Mutation = (typeof MUTATIONS)[number];
+
+export function safeguardsWith(mutation: Mutation | null): Safeguards {
+  return {
+    ...ALL_SAFEGUARDS,
+    ...(mutation === 'fencing-check' ? { fence: false } : {}),
+    ...(mutation === 'dedupe' ? { dedupe: false } : {}),
+    ...(mutation === 'cursor' ? { cursor: false } : {}),
+  };
+}
+
+const CHAINING = {
+  script: 'ingest',
+  from: "if not position or position < from then\n  return { 'gap' }",
+  to: 'if not position or position < from then\n  position = from',
+};
+
+/** @throws when the script no longer has the guard in the form known here: the mutation would change nothing */
+export function mutateScript(mutation: Mutation | null, name: string, source: string): string {
+  if (mutation !== 'batch-chaining' || name !== CHAINING.script) return source;
+  if (!source.includes(CHAINING.from)) throw new Error(`${name}.lua has changed: the mutation must follow`);
+  return source.replace(CHAINING.from, CHAINING.to);
+}
+
+/** Job ids of lanes end in the activation. */
+export function mutateJobId(mutation: Mutation | null, id: string): string {
+  return mutation === 'activation-number' ? id.replace(/-\d+$/, '') : id;
+}
+
+/** What the lease keeper is told the lease is; Redis is told the truth all the same. */
+export function believedLeaseMs(mutation: Mutation | null, leaseMs: number): number {
+  return mutation === 'self-fence-margin' ? leaseMs * 1.3 : leaseMs;
+}

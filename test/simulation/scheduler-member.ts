@@ -1,0 +1,45 @@
+/** A scheduler: production's loop of observe, plan and apply. */
+import { startScheduler } from '../../src/scheduler/scheduler.ts';
+import { sweepLanes } from '../../src/scheduler/sweep-lanes.ts';
+import { connectionQueue, laneQueue, sleepingQueue } from './job-client.ts';
+import type { Tools } from './member-tools.ts';
+import { mutateJobId } from './mutations.ts';
+import type { Settings } from './settings.ts';
+import type { Sim } from './sim.ts';
+
+export function runScheduler(
+  { settings, keys, jobs, world, mutation }: Sim,
+  { fenced, user, worker, log }: Tools,
+): void {
+  const connections = user('connections');
+  const { process, pipe } = connections;
+  const queue = connectionQueue(connections);
+  const name = (id: string) => mutateJobId(mutation, id);
+  const turns = laneQueue(user('turns'), name);
+  const deliveries = laneQueue(user('deliveries'), name);
+  const scheduler = startScheduler(
+    {
+      worker,
+      client: fenced,
+      address: { path: '' },
+      keys,
+      queue,
+      queues: [connections, user('turns'), user('deliveries')].map(sleepingQueue),
+      sweepLanes: (signal) => sweepLanes({ redis: fenced, keys, turns, deliveries, log, signal }),
+      timings: schedulerTimings(settings),
+      clock: process.clock,
+      log,
+      openStalledCheck: () => {
+        const check = () => void pipe.ask((server) => jobs.connections.checkStalled(server, settings.stalledEveryMs));
+        const timer = setInterval(check, settings.stalledEveryMs);
+        return { close: async () => clearInterval(timer) };
+      },
+    },
+    new AbortController().signal,
+  );
+  scheduler.done.catch((error: unknown) => world.uncaught.push({ process: process.name, error }));
+}
+
+function schedulerTimings({ leaseMs, presenceGapMs, sweepEveryMs, stalledEveryMs }: Settings) {
+  return { leaseMs, presenceGapMs, sweepEveryMs, stalledEveryMs, probeEveryMs: 5_000 };
+}
