@@ -6,6 +6,10 @@ import { P99_FROM, type Spread } from './spread.ts';
 import { verdicts } from './targets.ts';
 
 const EXAMPLES = 10;
+/** Load per core above which latencies say more about waiting for a core than about Holdfast. */
+const BUSY = 2;
+const BUSY_REMARK =
+  '**The machine was overloaded**, by this run and by other programs: processes waited for a core many times longer than they used it. What is counted (lost, doubled, old tokens) holds all the same; latencies are upper bounds, and a quiet machine is worth another run.';
 
 export function markdownOf(result: ChaosResult): string {
   return [
@@ -64,6 +68,7 @@ function setting({
       ],
     ),
     `${CONNECTIONS} bots with ${PEOPLE} private chats and ${GROUPS} groups each; ${WORKER_GROUPS} workers with ${childrenPerGroup(timings === 'scaled')} children each hold the connections; two schedulers, two agent workers, two delivery workers. A chat says 1 to ${BURST} messages at once; the agent thinks for ${AGENT_DELAY_MS[0]} to ${AGENT_DELAY_MS[1]} ms. All of it, with the platform, ran on this one machine.`,
+    ...(load5 > BUSY * cores ? [BUSY_REMARK] : []),
   ];
 }
 
