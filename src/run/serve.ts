@@ -42,7 +42,7 @@ export interface ServeOptions {
 
 /** @returns the exit code: 0 after a drain, 2 when Redis or the configuration is unfit */
 export async function serve(options: ServeOptions): Promise<number> {
-  const { config, log, roles } = options;
+  const { config, log } = options;
   reportUncaught(log);
   const stop = foreground(log);
   const starting = new AbortController();
