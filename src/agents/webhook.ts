@@ -64,7 +64,7 @@ export class WebhookAgent implements Agent {
 }
 
 /** @returns the value of `X-Holdfast-Signature` */
-export function sign(secret: string, timestamp: string, body: string): string {
+function sign(secret: string, timestamp: string, body: string): string {
   return `sha256=${createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex')}`;
 }
 
