@@ -30,6 +30,8 @@ export interface Config {
   readonly redis: {
     /** `null`: the embedded Redis. */
     readonly url: string | null;
+    /** Who knows where the master is that `url` names; `null`: `url` is where Redis is. */
+    readonly sentinels: readonly SentinelAddress[] | null;
     readonly prefix: string;
     /** Of the embedded Redis. */
     readonly appendfsync: 'always' | 'everysec';
@@ -45,6 +47,11 @@ export interface Config {
   readonly sabotage: 'cursor' | 'dedupe' | 'fence' | null;
   /** To be logged once at start: legal, and probably not what was meant. */
   readonly warnings: readonly string[];
+}
+
+interface SentinelAddress {
+  readonly host: string;
+  readonly port: number;
 }
 
 export interface ConnectionConfig {
@@ -139,7 +146,7 @@ function build(parsed: ParsedConfig, found: ConfigDocument, withSecrets: boolean
   return {
     source: found.source,
     file: found.variables.size > 0 ? null : found.source,
-    redis: { ...parsed.redis, url: parsed.redis.url ?? null },
+    redis: { ...parsed.redis, url: parsed.redis.url ?? null, sentinels: parsed.redis.sentinels ?? null },
     log: parsed.log,
     timings: parsed.timings,
     access: parsed.access,

@@ -15,6 +15,17 @@ const redis = keysOf({
     })
     .optional()
     .describe('A Redis of your own (redis:// or rediss://). Left out: the embedded one.'),
+  sentinels: z
+    .array(
+      keysOf({
+        host: text('Address of a Sentinel.', 'host: 10.0.0.1'),
+        port: count(26_379, 'Its port.', { least: 1, most: 65_535 }),
+      }),
+      { error: 'must be a list: each Sentinel starts with "- host: …"' },
+    )
+    .min(1, { error: 'is empty; list the Sentinels, or remove it' })
+    .optional()
+    .describe("Sentinels that know where the master is; the host in redis.url is then the master's name."),
   prefix: z
     .string({ error: 'must be text, for example hf' })
     .regex(/^[a-z][a-z0-9-]{0,31}$/, {
@@ -26,6 +37,18 @@ const redis = keysOf({
     ['always', 'everysec'],
     'How durable the embedded Redis is: with everysec a power loss may cost the last second.',
   ).default('always'),
+});
+
+const redisWithSentinels = redis.check((context) => {
+  const { sentinels, url } = context.value;
+  if (sentinels === undefined) return;
+  if (url === undefined) {
+    const message = "needs redis.url, for example redis://mymaster/0: its host is the master's name";
+    context.issues.push({ code: 'custom', input: undefined, path: ['sentinels'], message });
+  } else if (URL.canParse(url) && new URL(url).port !== '') {
+    const message = 'has a port, and with redis.sentinels its host is only a name; remove the port';
+    context.issues.push({ code: 'custom', input: undefined, path: ['url'], message });
+  }
 });
 
 const http = keysOf({
@@ -43,7 +66,7 @@ const connection = z.discriminatedUnion('platform', [qqSchema], {
 
 export const configSchema = keysOf(
   {
-    redis: redis.prefault({}),
+    redis: redisWithSentinels.prefault({}),
     log: keysOf({ level: oneOf(LOG_LEVELS, 'The least severe lines that are written.').default('info') }).prefault({}),
     timings: timingsSchema,
     access: oneOf(['open'], 'Who may talk to the agent; open: everyone who can write to the bot.').default('open'),

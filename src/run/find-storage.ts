@@ -11,7 +11,7 @@ import { TransientError } from '../errors.ts';
 import { findRedis } from '../state/embedded-redis.ts';
 import { createKeys, type Keys } from '../state/keys.ts';
 import { openRedis, type RedisAddress, type RedisClient } from '../state/redis.ts';
-import { EMBEDDED_DIR } from './storage.ts';
+import { configuredRedis, EMBEDDED_DIR } from './storage.ts';
 
 export interface Reader {
   readonly client: RedisClient;
@@ -29,7 +29,8 @@ export async function openReader(config: Config, file: string | undefined, cwd: 
 }
 
 async function locate(config: Config, file: string | undefined, cwd: string): Promise<RedisAddress> {
-  if (config.redis.url !== null) return { url: config.redis.url };
+  const configured = configuredRedis(config);
+  if (configured !== null) return configured;
   const folders = new Set([cwd]);
   if (file !== undefined)
     for (const folder of [resolve(dirname(file)), ...(await pointedTo(file))]) folders.add(folder);

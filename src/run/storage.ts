@@ -27,6 +27,12 @@ export interface Storage {
 export const EMBEDDED_DIR = '.holdfast';
 const RETRY_MS = 1_000;
 
+/** @returns `null`: the embedded one */
+export function configuredRedis({ redis: { url, sentinels } }: Config): RedisAddress | null {
+  if (url === null) return null;
+  return sentinels === null ? { url } : { url, sentinels };
+}
+
 /**
  * Waits for a configured Redis that does not answer yet.
  *
@@ -34,9 +40,11 @@ const RETRY_MS = 1_000;
  * @throws the signal's reason
  */
 export async function openStorage(config: Config, cwd: string, log: Logger, signal: AbortSignal): Promise<Storage> {
-  const { url, prefix, appendfsync } = config.redis;
-  const embedded = url === null ? await acquireRedis({ dir: join(cwd, EMBEDDED_DIR), appendfsync, log, signal }) : null;
-  const address: RedisAddress = url === null ? { path: embedded?.path ?? '' } : { url };
+  const { prefix, appendfsync } = config.redis;
+  const configured = configuredRedis(config);
+  const embedded =
+    configured === null ? await acquireRedis({ dir: join(cwd, EMBEDDED_DIR), appendfsync, log, signal }) : null;
+  const address: RedisAddress = configured ?? { path: embedded?.path ?? '' };
   const keys = createKeys(prefix);
   const note = (error: Error) => log.debug({ reason: explain(error) }, 'redis');
   const fenced = openRedis(address, 'fenced', 'holdfast:fenced', note);

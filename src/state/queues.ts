@@ -31,7 +31,7 @@ export function openQueue<Data>(
 ): Queue<Data> {
   const options: QueueOptions = {
     prefix: keys.bull,
-    connection: bullConnection(address, `holdfast:queue:${name}`),
+    connection: bullConnection(address, `holdfast:queue:${name}`, { waits: false }),
     defaultJobOptions: { removeOnComplete: true, removeOnFail: true, attempts: 1, keepLogs: 200 },
   };
   const queue = new Queue<Data>(name, options);

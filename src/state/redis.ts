@@ -9,8 +9,13 @@ import { type RedisOptions as AllRedisOptions, Redis } from 'ioredis';
 import { FatalError, TransientError } from '../errors.ts';
 
 export type RedisClient = Redis;
-/** Where Redis is: a `redis://` or `rediss://` URL, or the unix socket of the embedded one. */
-export type RedisAddress = { readonly url: string } | { readonly path: string };
+/**
+ * Where Redis is: a `redis://` or `rediss://` URL, or the unix socket of the embedded one. With Sentinels the URL's host
+ * is the name by which they know the master.
+ */
+export type RedisAddress =
+  | { readonly url: string; readonly sentinels?: readonly { readonly host: string; readonly port: number }[] }
+  | { readonly path: string };
 
 /** ioredis's options without the reply mapping, which would change the client's type. */
 type RedisOptions = Omit<AllRedisOptions, 'replyMapping'>;
@@ -18,6 +23,12 @@ type RedisOptions = Omit<AllRedisOptions, 'replyMapping'>;
 export type RedisProfile = 'queue' | 'fenced' | 'reader';
 
 const RECONNECT_CAP_MS = 500;
+/** A connection on which a command is not answered is given up after this, ms: Sentinels may have another master by then. */
+const SILENT_MASTER_MS = 3_000;
+/** The same where BullMQ blocks, for up to 10 s. */
+const SILENT_WAIT_MS = 12_000;
+/** Sentinels that do not answer are passed over after this, ms. */
+const SENTINEL_ANSWERS_MS = 1_000;
 
 function profileOptions(profile: RedisProfile, name: string): RedisOptions {
   const common: RedisOptions = {
@@ -50,23 +61,56 @@ function profileOptions(profile: RedisProfile, name: string): RedisOptions {
   }
 }
 
-/** Connection options for BullMQ, which opens (and closes) its own clients. */
-export function bullConnection(address: RedisAddress, name: string): BullRedisOptions {
+/**
+ * Connection options for BullMQ, which opens (and closes) its own clients.
+ *
+ * @param waits - for a worker, whose fetches block until there is a job
+ */
+export function bullConnection(address: RedisAddress, name: string, { waits = true } = {}): BullRedisOptions {
   // The two packages type the same options differently under exactOptionalPropertyTypes.
-  return { ...addressOptions(address), ...profileOptions('queue', name) } as BullRedisOptions;
+  return clientOptions(address, 'queue', name, waits ? SILENT_WAIT_MS : SILENT_MASTER_MS) as BullRedisOptions;
+}
+
+function clientOptions(
+  address: RedisAddress,
+  profile: RedisProfile,
+  name: string,
+  socketTimeout: number = SILENT_MASTER_MS,
+): RedisOptions {
+  const options = { ...addressOptions(address), ...profileOptions(profile, name) };
+  const { retryStrategy, sentinels } = options;
+  if (sentinels === undefined || retryStrategy == null) return options;
+  // Whoever gives up on Redis gives up on its Sentinels.
+  return { ...options, socketTimeout, sentinelRetryStrategy: retryStrategy };
 }
 
 function addressOptions(address: RedisAddress): RedisOptions {
   if ('path' in address) return { path: address.path };
   const url = new URL(address.url);
   const database = url.pathname.length > 1 ? Number(url.pathname.slice(1)) : 0;
+  const host = url.hostname.replace(/^\[|\]$/g, '');
   return {
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: url.port === '' ? 6379 : Number(url.port),
+    ...(address.sentinels === undefined
+      ? { host, port: url.port === '' ? 6379 : Number(url.port) }
+      : sentinelOptions(address.sentinels, host)),
     db: database,
     ...(url.username === '' ? {} : { username: decodeURIComponent(url.username) }),
     ...(url.password === '' ? {} : { password: decodeURIComponent(url.password) }),
     ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
+  };
+}
+
+function sentinelOptions(sentinels: readonly { host: string; port: number }[], name: string): RedisOptions {
+  return {
+    sentinels: [...sentinels],
+    name,
+    sentinelCommandTimeout: SENTINEL_ANSWERS_MS,
+    // Not `failoverDetector`: "+switch-master" during a reconnect ends a client of ioredis 6.0 for good (SentinelConnector
+    // throws "Connection is closed", and `_connect` sets the status "end"). Instead: a master that was made a replica
+    // under an open connection is left by this, and a silent one by `socketTimeout`.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    // rediss:// speaks of the master.
+    enableTLSForSentinelMode: true,
   };
 }
 
@@ -80,7 +124,7 @@ export function openRedis(
   name: string,
   onError: (error: Error) => void,
 ): RedisClient {
-  const client = new Redis({ ...addressOptions(address), ...profileOptions(profile, name) });
+  const client = new Redis(clientOptions(address, profile, name));
   client.on('error', onError);
   return client;
 }

@@ -115,6 +115,21 @@ describe('the lease keeper', () => {
     }
   });
 
+  it('stops a holder whose master was cut off from its replicas, given min-replicas-to-write (F37)', async () => {
+    const { fenced } = await tenure('conn-a');
+    const admin = redis.server.client();
+    await admin.config('SET', 'min-replicas-to-write', '1');
+    try {
+      await expect.poll(() => fenced.length, within).toBe(1);
+      const claimant = { worker: 'b/2' as WorkerId, incarnation: 'i', jobToken: 'b/2.i-1' };
+      await expect(claimLease(client, keys, 'conn-a' as ConnectionId, claimant, LEASE_MS)).rejects.toMatchObject({
+        cause: { message: expect.stringContaining('NOREPLICAS') },
+      });
+    } finally {
+      await admin.config('SET', 'min-replicas-to-write', '0');
+    }
+  });
+
   it('refuses a write at once after the wall clock says that the machine slept', async () => {
     const { kept, fenced } = await tenure('conn-a');
     keeper.assertHeld(kept);

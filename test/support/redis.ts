@@ -211,7 +211,7 @@ async function untilReady(child: ChildProcess): Promise<void> {
 }
 
 /** A port that can be listened on right now. `startRedis` tries another when it is taken before the server has it. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(PORTS.from, PORTS.to);
     const probe = createServer();

@@ -87,6 +87,21 @@ describe('one clear line', () => {
       'redis.url: must be a URL that starts with redis:// or rediss://, for example redis://127.0.0.1:6379/0; leave it out for the embedded Redis',
     ],
     [
+      'Sentinels without a name for the master',
+      'redis: { sentinels: [{ host: 10.0.0.1 }] }',
+      "redis.sentinels: needs redis.url, for example redis://mymaster/0: its host is the master's name",
+    ],
+    [
+      'Sentinels beside a URL that is none',
+      'redis: { url: mymaster, sentinels: [{ host: 10.0.0.1 }] }',
+      'redis.url: must be a URL that starts with redis:// or rediss://, for example redis://127.0.0.1:6379/0; leave it out for the embedded Redis',
+    ],
+    [
+      'the address of the master beside Sentinels',
+      'redis: { url: "redis://10.0.0.9:6379/0", sentinels: [{ host: 10.0.0.1 }] }',
+      'redis.url: has a port, and with redis.sentinels its host is only a name; remove the port',
+    ],
+    [
       'a prefix that breaks keys',
       'redis: { prefix: "a{b}" }',
       'redis.prefix: must start with a-z and have at most 32 of a-z, 0-9 and "-", for example hf',
