@@ -11,7 +11,8 @@ export const CAUSES = {
   drained: 'SIGTERM to a worker; it is started again afterwards',
   'handed over': 'handoff as the operator asks for it',
   'socket dropped': 'the platform ends one bot’s socket: reset, end of stream, close code 4009, or op 7',
-  'Redis killed': 'kill -9 of Redis (append-only file, fsync always), started again after up to 1.5 s; it answers once its data is loaded',
+  'Redis killed':
+    'kill -9 of Redis (append-only file, fsync always), started again after up to 1.5 s; it answers once its data is loaded',
   'Redis frozen': 'SIGSTOP of Redis for 0.3 s up to half the lease',
   'scheduler killed': 'SIGKILL of one of two schedulers',
   'agent killed': 'SIGKILL of one of two agent workers',

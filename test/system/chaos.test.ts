@@ -30,7 +30,7 @@ async function leftOvers(): Promise<string[]> {
 
 describe('npm run chaos', () => {
   it('kills every role under traffic; nothing is lost, doubled, out of order or written under an old token', async () => {
-    const { exitCode, stdout, stderr } = await chaos('--seed', SEED, '--seconds', '8', '--scaled', '--json');
+    const { exitCode, stdout, stderr } = await chaos('--seed', SEED, '--seconds', '5', '--scaled', '--json');
     const result = JSON.parse(stdout) as ChaosResult;
     expect(result, stderr).toMatchObject({
       ...{ lost: [], doubled: [], outOfOrder: [], stray: [], complaints: [] },
