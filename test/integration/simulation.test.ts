@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { MUTATIONS } from '../simulation/mutations.ts';
 import { runSeed } from '../simulation/run-seed.ts';
 
-const SCHEDULES = 100;
+const SCHEDULES = 200;
 /** Without a guard, one of so many schedules must fail. */
 const MUTANT_BOUND = 80;
 

@@ -30,17 +30,21 @@ export function safeguardsWith(mutation: Mutation | null): Safeguards {
   };
 }
 
-const CHAINING = {
-  script: 'ingest',
-  from: "if not position or position < from then\n  return { 'gap' }",
-  to: 'if not position or position < from then\n  position = from',
+/** Guards that stand in scripts: the text that is replaced. */
+const IN_SCRIPTS: Partial<Record<Mutation, { readonly script: string; readonly from: string; readonly to: string }>> = {
+  'batch-chaining': {
+    script: 'ingest',
+    from: "if not position or position < from then\n  return { 'gap' }",
+    to: 'if not position or position < from then\n  position = from',
+  },
 };
 
 /** @throws when the script no longer has the guard in the form known here: the mutation would change nothing */
 export function mutateScript(mutation: Mutation | null, name: string, source: string): string {
-  if (mutation !== 'batch-chaining' || name !== CHAINING.script) return source;
-  if (!source.includes(CHAINING.from)) throw new Error(`${name}.lua has changed: the mutation must follow`);
-  return source.replace(CHAINING.from, CHAINING.to);
+  const change = mutation === null ? undefined : IN_SCRIPTS[mutation];
+  if (change?.script !== name) return source;
+  if (!source.includes(change.from)) throw new Error(`${name}.lua has changed: the mutation must follow`);
+  return source.replace(change.from, change.to);
 }
 
 /** Job ids of lanes end in the activation. */

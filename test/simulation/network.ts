@@ -11,7 +11,7 @@ export interface Weather {
   spikeMs: number;
   /** Chance that a packet is lost. */
   losses: number;
-  /** Chance that a lost connection delivers a request once more, seconds later. */
+  /** Chance that a lost request is delivered after all, seconds later. */
   strays: number;
 }
 

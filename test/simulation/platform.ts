@@ -61,6 +61,8 @@ export class Platform {
   #sockets = 0;
   /** Chance that an event is sent a second time, under a new number. */
   repeats = 0;
+  /** Chance that a call of the reply API, or its answer, is lost. */
+  lostCalls = 0;
   /** Nobody gets in: dials are refused. */
   down = false;
   /** Told of each part that a user sees. */

@@ -79,20 +79,25 @@ export class RedisPipe {
     const at = wire.arrival('there');
     const lost = wire.loses();
     this.#world.at(at, null, () => {
-      if (lost || wire.isCut) this.#resend(requests);
-      else this.#link.server.whenServing(() => this.#arrive(requests));
+      if (!lost && !wire.isCut) {
+        this.#link.server.whenServing(() => this.#arrive(requests));
+        return;
+      }
+      this.#stray(requests);
+      this.#resend(requests);
     });
-    if (!lost) this.#stray(requests);
   }
 
-  /** A copy that a connection given up long ago still delivers: later than anybody waits for it. */
+  /** A kernel goes on with what its process has given up: later than anybody waits, and after what was sent since. */
   #stray(requests: Request<unknown>[]): void {
-    const afterMs = this.#link.wire.strayMs();
+    const { server, wire } = this.#link;
+    const afterMs = wire.strayMs();
     if (afterMs === null || this.#profile === 'queue') return;
-    this.#world.in(COMMAND_TIMEOUT_MS + afterMs, null, () => {
-      const { server, wire } = this.#link;
-      if (!server.isFrozen && wire.hasStrays) for (const { run } of requests) attempt(() => run(server));
-    });
+    const deliver = () => {
+      if (server.isFrozen || !wire.hasStrays) return;
+      for (const { run } of requests) attempt(() => run(server));
+    };
+    this.#world.at(Math.max(this.#world.now + COMMAND_TIMEOUT_MS, wire.cutUntil) + afterMs, null, deliver);
   }
 
   #arrive(requests: Request<unknown>[]): void {

@@ -192,7 +192,7 @@ class SeedRun {
 
   #storm(): void {
     const { world, settings, platforms } = this.#sim;
-    for (const platform of platforms.values()) platform.repeats = 0.15;
+    for (const platform of platforms.values()) Object.assign(platform, { repeats: 0.15, lostCalls: 0.03 });
     this.#sim.agentBusy = 0.05;
     for (let i = 0; i < settings.messages; i += 1) {
       const id = this.#random.pick(settings.connections);
@@ -216,7 +216,7 @@ class SeedRun {
     const { keys, settings, platforms } = this.#sim;
     endStorm(this.#sim);
     Object.assign(this.#sim, { agentMs: 50, agentBusy: 0 });
-    for (const platform of platforms.values()) platform.repeats = 0;
+    for (const platform of platforms.values()) Object.assign(platform, { repeats: 0, lostCalls: 0 });
     this.#do(() => Promise.all(settings.connections.map((id) => wishPaused(this.#operator, keys, id, false))));
   }
 

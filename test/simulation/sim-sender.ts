@@ -17,11 +17,11 @@ export function simSender({ platform, wire, random }: SimSenderOptions): Sender 
     buckets: () => [{ key: 'all', count: 50, windowMs: 1_000 }],
     async send(part, { signal }) {
       await sleep(platform.callMs(), { signal });
-      if (wire.isCut || random.chance(0.02)) return lost('the request', false);
+      if (wire.isCut || random.chance(platform.lostCalls)) return lost('the request', false);
       const answer = platform.deliver(part.reply, part.ordinal);
       if (answer === 'sent') platform.show(part.conversation, part.text);
       await sleep(platform.callMs(), { signal });
-      if (wire.isCut || random.chance(0.02)) return lost('the answer', true);
+      if (wire.isCut || random.chance(platform.lostCalls)) return lost('the answer', true);
       return answer === 'sent' ? { kind: 'sent', platformId: null } : { kind: 'duplicate' };
     },
   };

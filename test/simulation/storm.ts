@@ -191,7 +191,6 @@ const FAULTS: readonly Fault[] = [
         spikes: random.pick([0, 0.05, 0.2]),
         spikeMs: random.pick([100, 600]),
         losses: random.pick([0, 0.02, 0.1]),
-        strays: random.pick([0, 0, 0.05]),
       });
       const { strays } = sim.weather;
       sim.world.in(ms, null, () => Object.assign(sim.weather, { ...CALM, strays }));
@@ -233,6 +232,7 @@ const FAULTS: readonly Fault[] = [
 export function raiseStorm(sim: Sim, random: Random, tools: StormTools): void {
   const { world, settings, trace } = sim;
   const start = world.now;
+  sim.weather.strays = random.pick([0, 0.5]);
   let turnFaults = 0;
   for (let i = 0; i < settings.faults; i += 1) {
     const fault = drawFault(random);
