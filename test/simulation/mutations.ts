@@ -2,7 +2,9 @@
  * Guards that can be taken away, one at a time, to show that the checks of the simulation would notice. Production code is
  * not touched: a mutation changes what the simulator hands to it, or the text of a script before it is compiled.
  */
+
 import { ALL_SAFEGUARDS, type Safeguards } from '../../src/state/safeguards.ts';
+import { leaseMargin } from '../../src/workers/lease-clock.ts';
 
 export const MUTATIONS = [
   /** Redis takes writes of holders, turns and deliveries that were overtaken. */
@@ -52,7 +54,10 @@ export function mutateJobId(mutation: Mutation | null, id: string): string {
   return mutation === 'activation-number' ? id.replace(/-\d+$/, '') : id;
 }
 
-/** What the lease keeper is told the lease is; Redis is told the truth all the same. */
+/** What the lease keeper is told the lease is, so that its margin is used up; Redis is told the truth all the same. */
 export function believedLeaseMs(mutation: Mutation | null, leaseMs: number): number {
-  return mutation === 'self-fence-margin' ? leaseMs * 1.3 : leaseMs;
+  if (mutation !== 'self-fence-margin') return leaseMs;
+  let toldMs = leaseMs;
+  while (toldMs - leaseMargin(toldMs) < 1.1 * leaseMs) toldMs += 10;
+  return toldMs;
 }

@@ -26,7 +26,7 @@ export interface Settings {
 }
 
 export function drawSettings(random: Random): Settings {
-  const leaseMs = random.pick([1_500, 2_500, 4_000, 6_000]);
+  const leaseMs = random.pick([1_200, 1_800, 3_000, 6_000]);
   const connections = random.int(1, 3);
   return {
     leaseMs,
@@ -46,6 +46,6 @@ export function drawSettings(random: Random): Settings {
     messageWorkers: random.int(1, 2),
     messages: random.int(10, 40),
     faults: random.int(2, 10),
-    stormMs: random.int(4_000, 10_000),
+    stormMs: random.int(5_000, 10_000),
   };
 }

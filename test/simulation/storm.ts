@@ -59,7 +59,7 @@ const FAULTS: readonly Fault[] = [
     name: 'cut-from-redis',
     weight: 4,
     strike: (sim, random) => {
-      const member = victim(sim, random);
+      const member = victim(sim, random, random.chance(0.5) ? 'connections' : undefined);
       const ms = random.between(50, 2 * sim.settings.leaseMs);
       member.toRedis.cut(ms);
       return `${member.process.name} ${ms.toFixed(0)} ms`;
