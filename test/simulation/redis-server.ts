@@ -34,14 +34,17 @@ class ReplyError extends Error {
 }
 
 const FOLDER = new URL('../../src/state/scripts/', import.meta.url);
+/** Read once, as production does: what is edited during a run of thousands must not change under it. */
+const originals = readdirSync(FOLDER).map((file) => ({
+  name: file.replace(/\.lua$/, ''),
+  original: readFileSync(new URL(file, FOLDER), 'utf8'),
+}));
 const compiled = new Map<string, KnownScript>();
 
 /** @param change - lets a test break a guard; the changed script keeps the name and SHA of the original */
 export function loadScripts(change?: (name: string, source: string) => string): ReadonlyMap<string, KnownScript> {
   const scripts = new Map<string, KnownScript>();
-  for (const file of readdirSync(FOLDER)) {
-    const name = file.replace(/\.lua$/, '');
-    const original = readFileSync(new URL(file, FOLDER), 'utf8');
+  for (const { name, original } of originals) {
     const source = change?.(name, original) ?? original;
     const known = compiled.get(source) ?? {
       name,
