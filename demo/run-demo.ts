@@ -36,7 +36,7 @@ const EVERYTHING = [dropSockets(5), networkAway, blackHole, halfOpen, freezeOwne
 const SABOTAGED: Readonly<Record<Sabotage, readonly Act[]>> = {
   cursor: [killOwner],
   dedupe: [dropSockets(2)],
-  fence: [freezeOwner, freezeOwner, freezeOwner],
+  fence: [freezeOwner, freezeOwner, freezeOwner, freezeOwner, freezeOwner],
 };
 
 /** All acts together, ms: what `--once` takes must stay below 3 minutes, also when something goes wrong. */

@@ -78,6 +78,7 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): DeliveryWo
     concurrency: options.concurrency ?? 50,
     lockMs: options.lockMs ?? 10_000,
     stalledCheckMs: options.stalledCheckMs ?? 1_000,
+    cutWhenOvertaken: (options.safeguards ?? ALL_SAFEGUARDS).fence,
     run: (job, stop) => deliverOutbox(deps, job, stop),
   });
   return {

@@ -35,6 +35,8 @@ export interface LaneWorkerOptions {
   /** Lock of a job, ms: a crashed worker's lanes rest for at most this and {@link stalledCheckMs}. */
   readonly lockMs: number;
   readonly stalledCheckMs: number;
+  /** A job whose lock is lost is cut. False only in a demonstration of what fencing prevents. */
+  readonly cutWhenOvertaken: boolean;
   run(job: LaneJobData, stop: LaneStop): Promise<LaneEnd>;
 }
 
@@ -93,6 +95,7 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
   });
   worker.on('error', (error) => log.debug({ queue, reason: explain(error) }, 'BullMQ'));
   worker.on('lockRenewalFailed', (jobs: string[]) => {
+    if (!options.cutWhenOvertaken) return;
     // BullMQ itself does not abort the processor.
     for (const job of jobs) worker.cancelJob(job, abortReason(new FencedError('the job was taken over')));
   });

@@ -72,6 +72,7 @@ export function createTurnWorker(options: TurnWorkerOptions): LaneWorker {
     concurrency: options.concurrency ?? 100,
     lockMs: options.lockMs ?? 10_000,
     stalledCheckMs: options.stalledCheckMs ?? 1_000,
+    cutWhenOvertaken: (options.safeguards ?? ALL_SAFEGUARDS).fence,
     run: (job, stop) => runLane(deps, job, stop),
   });
   return {

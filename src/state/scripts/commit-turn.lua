@@ -3,7 +3,7 @@
 -- or to sleep. Checked by the turn token; repeating it with the same token changes nothing and answers the same.
 -- KEYS: 1 laneState, 2 lane, 3 history, 4 cursor, 5 activeLanes, 6 outbox, 7 outboxState, 8 activeOutboxes,
 --       9 deadLetters, 10 counters, then the reply counters that the parts name
--- ARGV: 1 turn token, 2 turn id, 3 check the token ('1' or '0'), 4 lane id, 5 entries of history kept, 6 history kept for
+-- ARGV: 1 turn token, 2 turn id, 3 check token and turn id ('1' or '0'), 4 lane id, 5 entries of history kept, 6 history kept for
 --       (ms), 7 reply counters kept for (ms), 8 dead letters kept (about), 9 idle lanes are remembered for (ms),
 --       10 number of history entries, 11 of parts, 12 of dead letters, then
 --       the history entries; per part: number of its reply counter (1-based), part (JSON without ordinal);
@@ -22,7 +22,7 @@ if ARGV[3] == '1' and state[1] ~= ARGV[1] then
   redis.call('HINCRBY', KEYS[10], 'staleWrites', 1)
   return { 'stale' }
 end
-if state[2] ~= ARGV[2] then
+if ARGV[3] == '1' and state[2] ~= ARGV[2] then
   if state[4] == ARGV[2] then
     -- The answer was lost, and with it who had to wake the outbox.
     return done(redis.call('HGET', KEYS[7], 'active') == '1')
@@ -71,10 +71,13 @@ if letters > 0 then
 end
 
 local freed = 0
-for _, entry in ipairs(redis.call('LRANGE', KEYS[2], 0, tonumber(state[3]) - 1)) do
-  freed = freed + #entry
+local taken = tonumber(state[3] or '0')
+if taken > 0 then
+  for _, entry in ipairs(redis.call('LRANGE', KEYS[2], 0, taken - 1)) do
+    freed = freed + #entry
+  end
+  redis.call('LTRIM', KEYS[2], taken, -1)
 end
-redis.call('LTRIM', KEYS[2], state[3], -1)
 local bytes = redis.call('HINCRBY', KEYS[4], 'bytes', string.format('%.0f', -freed))
 if bytes < 0 then
   redis.call('HSET', KEYS[4], 'bytes', 0)
