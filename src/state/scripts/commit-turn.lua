@@ -78,7 +78,7 @@ if taken > 0 then
   end
   redis.call('LTRIM', KEYS[2], taken, -1)
 end
-local bytes = redis.call('HINCRBY', KEYS[4], 'bytes', string.format('%.0f', -freed))
+local bytes = redis.call('HINCRBY', KEYS[4], 'bytes', string.format('%.0f', 0 - freed))
 if bytes < 0 then
   redis.call('HSET', KEYS[4], 'bytes', 0)
 end
