@@ -40,7 +40,7 @@ export interface SeedOptions {
 /** The first start, ms. */
 const START_BOUND_MS = 15_000;
 /** After the last fault everything is well within this, ms: leases, locks and the longest delays one after another. */
-const RECOVERY_BOUND_MS = 40_000;
+const RECOVERY_BOUND_MS = 25_000;
 /** An answer without any trouble, ms: sooner than the sweep would wake a lane. */
 const CALM_ANSWER_MS = 1_600;
 const CALM_ROUNDS = 3;
