@@ -1,7 +1,5 @@
-/**
- * Fault orders. The emulator asks at named points ("dial", "identify", "send", …) whether an order stands there; each
- * answer uses up one of its `times`. So a fault is data a test can name, and what was hit is in the journal.
- */
+/** The faults that can stand at each point of the QQ platform. */
+import { type FaultOrder, FaultOrders, type OrderTimes } from '../fault-orders.ts';
 import type { Journal } from './journal.ts';
 import type { Scene } from './protocol.ts';
 
@@ -87,90 +85,30 @@ export interface Occasion {
   readonly chatId?: string | undefined;
 }
 
-export interface OrderOptions {
-  /** How often it strikes. @defaultValue until cleared */
-  readonly times?: number;
-  /** Let that many occasions pass first. @defaultValue 0 */
-  readonly after?: number;
+export interface OrderOptions extends OrderTimes {
   /** Only this bot. A dial cannot be told apart by bot: use the others for that. */
   readonly appId?: string;
 }
 
-export interface FaultOrder {
-  /** How often it has struck. */
-  readonly hits: number;
-  clear(): void;
-}
+export type { FaultOrder };
 
-interface Standing {
-  readonly point: keyof FaultPoints;
-  readonly fault: FaultPoints[keyof FaultPoints];
-  readonly fits: (occasion: Occasion) => boolean;
-  skip: number;
-  left: number;
-  hits: number;
-}
-
-export class FaultBook {
-  readonly #journal: Journal;
-  #standing: Standing[] = [];
-
+export class FaultBook extends FaultOrders<FaultPoints, Occasion> {
   constructor(journal: Journal) {
-    this.#journal = journal;
+    super((note) => journal.append({ kind: 'fault', ...note }));
   }
 
-  order<P extends keyof FaultPoints>(
+  override order<P extends keyof FaultPoints>(
     point: P,
     fault: FaultPoints[P],
     options: OrderOptions = {},
     fits: (occasion: Occasion) => boolean = () => true,
   ): FaultOrder {
     const { appId } = options;
-    const standing: Standing = {
+    return super.order(
       point,
       fault,
-      fits: (occasion) => (appId === undefined || occasion.appId === appId) && fits(occasion),
-      skip: options.after ?? 0,
-      left: options.times ?? Number.POSITIVE_INFINITY,
-      hits: 0,
-    };
-    this.#standing.push(standing);
-    this.#note(standing, 'ordered');
-    return {
-      get hits() {
-        return standing.hits;
-      },
-      clear: () => this.#drop(standing),
-    };
-  }
-
-  /** The oldest order that fits, used up by one; undefined where none stands. */
-  take<P extends keyof FaultPoints>(point: P, occasion: Occasion): FaultPoints[P] | undefined {
-    for (const standing of this.#standing) {
-      if (standing.point !== point || !standing.fits(occasion)) continue;
-      if (standing.skip > 0) {
-        standing.skip--;
-        continue;
-      }
-      standing.hits++;
-      this.#note(standing, 'hit');
-      if (--standing.left <= 0) this.#standing = this.#standing.filter((other) => other !== standing);
-      return standing.fault as FaultPoints[P];
-    }
-    return undefined;
-  }
-
-  clear(point?: keyof FaultPoints): void {
-    for (const standing of this.#standing) if (point === undefined || standing.point === point) this.#drop(standing);
-  }
-
-  #drop(standing: Standing): void {
-    if (!this.#standing.includes(standing)) return;
-    this.#standing = this.#standing.filter((other) => other !== standing);
-    this.#note(standing, 'cleared');
-  }
-
-  #note(standing: Standing, phase: 'ordered' | 'hit' | 'cleared'): void {
-    this.#journal.append({ kind: 'fault', phase, point: standing.point, name: standing.fault.name });
+      options,
+      (occasion) => (appId === undefined || occasion.appId === appId) && fits(occasion),
+    );
   }
 }

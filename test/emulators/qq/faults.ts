@@ -2,6 +2,8 @@
  * Every fault by its name, as a test orders it. Orders stand until cleared unless `times` says otherwise; orders about
  * sockets ("now") act on those open at that moment. Numbers in brackets are the rows of the fault list in README.md.
  */
+
+import type { Listener } from '../listener.ts';
 import type { Bots } from './bot.ts';
 import type { Conduct, Drop, FaultBook, FaultOrder, OrderOptions } from './fault-book.ts';
 import { type Garbage, garbageFrame } from './garbage.ts';
@@ -9,7 +11,6 @@ import type { Gateway } from './gateway.ts';
 import { HttpFaults } from './http-faults.ts';
 import type { Journal } from './journal.ts';
 import type { GatewayLink } from './link.ts';
-import type { Listener } from './listener.ts';
 import { CloseCode, Op } from './protocol.ts';
 
 /** Which sockets, bots or sessions; all of them by default. */

@@ -2,7 +2,7 @@
  * What happened, in order, seen from the platform's side. Tests assert on this record and on nothing the client claims:
  * `delivered` entries are what users would really see, whatever HTTP answered.
  */
-import { setImmediate } from 'node:timers';
+import { EventLog, type Logged } from '../event-log.ts';
 import type { Scene } from './protocol.ts';
 
 /** A chat as users see it. */
@@ -126,59 +126,12 @@ export interface EventCopy {
   readonly sent: boolean;
 }
 
-/** `n` is the position in the journal, `at` the wall clock in ms since the epoch. */
-export type JournalEntry = JournalFact & { readonly n: number; readonly at: number };
-export type EntryOf<K extends JournalFact['kind']> = Extract<JournalEntry, { kind: K }>;
+export type JournalEntry = Logged<JournalFact>;
+export type EntryOf<K extends JournalFact['kind']> = Logged<Extract<JournalFact, { kind: K }>>;
 
-export interface WaitOptions {
-  /** @defaultValue 5000 */
-  readonly timeoutMs?: number;
-  /** Ignore entries before this position; see {@link Journal.mark}. @defaultValue 0, the whole journal counts */
-  readonly since?: number;
-}
-
-export class Journal {
-  readonly entries: JournalEntry[] = [];
-  readonly #byKind = new Map<JournalFact['kind'], JournalEntry[]>();
-  readonly #watchers = new Set<() => void>();
-  #isLookDue = false;
-
-  append(fact: JournalFact): void {
-    const entry: JournalEntry = { ...fact, n: this.entries.length, at: Date.now() };
-    this.entries.push(entry);
-    const kin = this.#byKind.get(fact.kind);
-    if (kin === undefined) this.#byKind.set(fact.kind, [entry]);
-    else kin.push(entry);
-    // One look per turn of the event loop: a flood of events must not cost a search through the journal each.
-    if (this.#isLookDue || this.#watchers.size === 0) return;
-    this.#isLookDue = true;
-    setImmediate(() => {
-      this.#isLookDue = false;
-      for (const watcher of [...this.#watchers]) watcher();
-    });
-  }
-
-  /** The position the next entry will have, for `since`. */
-  mark(): number {
-    return this.entries.length;
-  }
-
-  /** All entries of one kind, oldest first, that satisfy `where`. */
-  of<K extends JournalFact['kind']>(kind: K, where?: (entry: EntryOf<K>) => boolean, since = 0): EntryOf<K>[] {
-    const found: EntryOf<K>[] = [];
-    for (const entry of (this.#byKind.get(kind) ?? []) as EntryOf<K>[]) {
-      if (entry.n >= since && (where?.(entry) ?? true)) found.push(entry);
-    }
-    return found;
-  }
-
-  count<K extends JournalFact['kind']>(kind: K, where?: (entry: EntryOf<K>) => boolean): number {
-    return this.of(kind, where).length;
-  }
-
-  /** Entries per kind, all kinds that occurred. */
-  counts(): Partial<Record<JournalFact['kind'], number>> {
-    return Object.fromEntries([...this.#byKind].map(([kind, entries]) => [kind, entries.length]));
+export class Journal extends EventLog<JournalFact> {
+  constructor() {
+    super('QQ');
   }
 
   /** What users see, oldest first; of one bot, or of all. */
@@ -189,64 +142,5 @@ export class Journal {
   /** What users see as an answer to that message. */
   repliesTo(messageId: string): EntryOf<'delivered'>[] {
     return this.of('delivered', (entry) => entry.replyTo === messageId);
-  }
-
-  /**
-   * Waits for an entry that satisfies the predicate; one already written counts.
-   * @throws Error with the counts and the last entries when `timeoutMs` pass without one
-   */
-  async waitFor(predicate: (entry: JournalEntry) => boolean, options: WaitOptions = {}): Promise<JournalEntry> {
-    let next = options.since ?? 0;
-    let found: JournalEntry | undefined;
-    await this.waitUntil(() => {
-      while (found === undefined && next < this.entries.length) {
-        const entry = this.entries[next++] as JournalEntry;
-        if (predicate(entry)) found = entry;
-      }
-      return found !== undefined;
-    }, options);
-    return found as unknown as JournalEntry;
-  }
-
-  /** {@link waitFor} for one kind, typed. */
-  async waitForKind<K extends JournalFact['kind']>(
-    kind: K,
-    where: (entry: EntryOf<K>) => boolean = () => true,
-    options: WaitOptions = {},
-  ): Promise<EntryOf<K>> {
-    const entry = await this.waitFor((e) => e.kind === kind && where(e as EntryOf<K>), options);
-    return entry as EntryOf<K>;
-  }
-
-  /**
-   * Waits until a condition about the journal holds; it is looked at now, and after new entries once per turn of the event loop.
-   * @throws Error with the counts and the last entries when `timeoutMs` (default 5000) pass first
-   */
-  waitUntil(condition: () => boolean, options: Pick<WaitOptions, 'timeoutMs'> = {}): Promise<void> {
-    const timeoutMs = options.timeoutMs ?? 5000;
-    return new Promise((resolve, reject) => {
-      const check = () => {
-        try {
-          if (!condition()) return;
-          resolve();
-        } catch (error) {
-          reject(error);
-        }
-        clearTimeout(deadline);
-        this.#watchers.delete(check);
-      };
-      const deadline = setTimeout(() => {
-        this.#watchers.delete(check);
-        reject(new Error(`the QQ emulator did not see it within ${timeoutMs} ms; ${this.summary()}`));
-      }, timeoutMs);
-      this.#watchers.add(check);
-      check();
-    });
-  }
-
-  /** Counts and the last entries, for error messages. */
-  summary(last = 12): string {
-    const tail = this.entries.slice(-last).map((entry) => JSON.stringify(entry).slice(0, 300));
-    return `journal ${JSON.stringify(this.counts())}, last entries:\n${tail.join('\n')}`;
   }
 }

@@ -1,11 +1,11 @@
 /** The emulator put together: two ports, one platform behind them, and the handles a test holds. */
 import { randomBytes } from 'node:crypto';
+import { Listener } from '../listener.ts';
 import { Bots } from './bot.ts';
 import { FaultBook } from './fault-book.ts';
 import { Faults } from './faults.ts';
 import { Gateway } from './gateway.ts';
 import { Journal } from './journal.ts';
-import { Listener } from './listener.ts';
 import { accountsOf, type BotAccount, type QqOptions, settle } from './options.ts';
 import { type C2cUser, type Channel, type DirectMessages, type Group, People, type Said } from './people.ts';
 import { RestApi } from './rest.ts';

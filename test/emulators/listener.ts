@@ -3,6 +3,7 @@
  * (ECONNREFUSED), as in an outage.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
@@ -10,20 +11,32 @@ const reopenDeadlineMs = 5000;
 
 export type UpgradeListener = (request: IncomingMessage, socket: Socket, head: Buffer) => void;
 
+/** PEM texts of a server certificate. */
+export interface TlsIdentity {
+  readonly key: string;
+  readonly cert: string;
+}
+
+export interface ListenAt {
+  readonly host: string;
+  /** 0 is any free port; the one found is kept. */
+  readonly port: number;
+  /** @defaultValue plain HTTP */
+  readonly tls?: TlsIdentity | undefined;
+}
+
 export class Listener {
   readonly #host: string;
+  readonly #tls: TlsIdentity | undefined;
   readonly #onRequest: RequestListener;
   readonly #onUpgrade: UpgradeListener | null;
   readonly #sockets = new Set<Socket>();
   #server: Server | null = null;
   #port: number;
 
-  constructor(
-    at: { readonly host: string; readonly port: number },
-    onRequest: RequestListener,
-    onUpgrade: UpgradeListener | null = null,
-  ) {
+  constructor(at: ListenAt, onRequest: RequestListener, onUpgrade: UpgradeListener | null = null) {
     this.#host = at.host;
+    this.#tls = at.tls;
     this.#port = at.port;
     this.#onRequest = onRequest;
     this.#onUpgrade = onUpgrade;
@@ -71,7 +84,10 @@ export class Listener {
   }
 
   #listen(): Promise<Server> {
-    const server = createServer({ keepAliveTimeout: 5000 }, this.#onRequest);
+    const settings = { keepAliveTimeout: 5000, ...this.#tls };
+    const server =
+      this.#tls === undefined ? createServer(settings, this.#onRequest) : createTlsServer(settings, this.#onRequest);
+    // Below TLS, so that a reset is one on the wire, too.
     server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
