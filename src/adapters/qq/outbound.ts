@@ -13,11 +13,11 @@ import { explain, GatewayError } from '../../errors.ts';
 import { HttpFailure } from '../../http/client.ts';
 import type { OutboundPart, SendOutcome } from '../../model.ts';
 import type { Sender } from '../adapter.ts';
+import { splitText } from '../split.ts';
 import type { ApiAnswer, QqApi } from './api.ts';
 import { API_CODES, type ApiClass } from './api-codes.ts';
 import type { Address } from './inbound.ts';
 import type { QqOptions } from './options.ts';
-import { splitText } from './split.ts';
 
 export interface QqSenderDeps {
   readonly api: QqApi;

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { qqOptionsSchema } from '../../../../src/adapters/qq/options.ts';
-import { createQqSender } from '../../../../src/adapters/qq/outbound.ts';
-import { splitText } from '../../../../src/adapters/qq/split.ts';
+import { qqOptionsSchema } from '../../../src/adapters/qq/options.ts';
+import { createQqSender } from '../../../src/adapters/qq/outbound.ts';
+import { splitText } from '../../../src/adapters/split.ts';
 
 describe('a text that is too long', () => {
   it('stays whole when it fits, to the last character', () => {
