@@ -1,7 +1,7 @@
 /**
  * What a process's configuration wants, kept in Redis: written at the start, and again when Redis lost all its data (a
  * FLUSHALL, a restart without AOF, a new machine). Without that, a gateway whose Redis came back empty would hold nothing
- * until somebody restarts it, and say so nowhere.
+ * until somebody restarts it, and say so nowhere. A gap record per connection says what the loss means for its users.
  *
  * The data have a name, made by whoever writes first. Records are written again only when that name is gone or another
  * one: a connection that was removed on purpose stays removed.
@@ -10,6 +10,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { sleep } from '../async/abort.ts';
 import { explain } from '../errors.ts';
+import { noteDataLoss } from '../state/data-loss.ts';
 import { applyDesired, type DesiredConnection } from '../state/desired.ts';
 import type { Keys } from '../state/keys.ts';
 import type { RedisClient } from '../state/redis.ts';
@@ -49,9 +50,11 @@ export async function keepDesired(
     // The old name is known until all is written: should this fail half-way, the next look goes on.
     const fresh = await nameData(client, keys);
     await applyDesired(client, keys, wanted, { removeOthers: false });
+    const ids = wanted.map(({ id }) => id);
+    await noteDataLoss(client, keys, ids, fresh, Date.now());
     name = fresh;
     log.error(
-      { event: 'redis.data-lost', connections: wanted.map(({ id }) => id) },
+      { event: 'redis.data-lost', connections: ids },
       'Redis lost its data: connections start anew; unanswered messages, cursors, pauses and history are gone',
     );
   };

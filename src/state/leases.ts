@@ -92,7 +92,8 @@ export type RenewalAnswer =
       /** Of the desired record as it is now. */
       readonly fingerprint: string;
     }
-  | { readonly current: false };
+  /** `forgotten`: Redis knows no lease of the connection at all, so it has lost its data. */
+  | { readonly current: false; readonly because: 'overtaken' | 'forgotten' };
 
 /**
  * Renews leases and writes heartbeats in one step per {@link RENEW_CHUNK} connections.
@@ -126,13 +127,13 @@ async function renewChunk(
     args.push(token, heartbeat, change ?? '');
   }
   const answers = (await asking('renew', () => runScript(client, renewScript, scriptKeys, args))) as (
-    | [0]
+    | [0 | -1]
     | [1, string, string, string]
   )[];
   return answers.map((answer) =>
     answer[0] === 1
       ? { current: true, wanted: answer[1] === '1', restartWish: Number(answer[2]), fingerprint: answer[3] }
-      : { current: false },
+      : { current: false, because: answer[0] === 0 ? 'overtaken' : 'forgotten' },
   );
 }
 

@@ -47,6 +47,11 @@ const FENCE_CHECK_MS = 100;
 /** State changes are written at once, but gathered for this long, ms: a flapping connection costs no more. */
 const GATHER_MS = 20;
 
+const REFUSALS = {
+  overtaken: 'a newer fencing token exists: another worker took over',
+  forgotten: 'Redis no longer knows the lease: it has lost its data',
+} as const;
+
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
   /** By {@link keyOf}: fencing tokens alone are not unique, two connections claimed in one ms have the same. */
@@ -154,7 +159,7 @@ export class LeaseKeeper {
         kept.renewedAt = sentAt;
         kept.tenure.onWishes(answer);
       } else if (this.#options.selfFence) {
-        this.#fence(kept.tenure, new FencedError('a newer fencing token exists: another worker took over'));
+        this.#fence(kept.tenure, new FencedError(REFUSALS[answer.because]));
       }
     }
   }

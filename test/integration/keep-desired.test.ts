@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import type { ConnectionId } from '../../src/model.ts';
 import { keepDesired, writeDesired } from '../../src/run/keep-desired.ts';
 import { applyDesired, listConnectionIds } from '../../src/state/desired.ts';
+import { decodeEntry } from '../../src/state/ingest.ts';
 import { createKeys } from '../../src/state/keys.ts';
 import { connection } from '../support/observed.ts';
 import { useRedis } from '../support/redis.ts';
@@ -38,6 +39,32 @@ it('desired connections are written again when Redis lost its data, by each who 
   await Promise.all(keepers);
   expect(lines).toHaveLength(2);
   expect(lines.join()).toContain('redis.data-lost');
+});
+
+it('a gap record says that the data are gone: once per loss, however many processes notice (F37)', async () => {
+  const { client, keys, wanted, ids, log, lines } = prepare();
+  const at = keys.connection(ids[0] as ConnectionId);
+  const ended = new AbortController();
+  const options = { client, keys, wanted, log };
+  const keepers: Promise<void>[] = [];
+  for (let n = 0; n < 3; n += 1) {
+    const name = await writeDesired({ ...options, removeOthers: false });
+    keepers.push(keepDesired({ ...options, name, everyMs: 20 }, ended.signal));
+  }
+  expect(await client.hget(at.counters, 'gaps')).toBeNull();
+  for (const losses of [1, 2]) {
+    await client.flushall();
+    await expect.poll(() => lines.length, within).toBe(losses * keepers.length);
+    // What was counted before is lost as well.
+    expect(await client.hget(at.counters, 'gaps')).toBe('1');
+    const records = await client.xrange(at.records, '-', '+');
+    expect(records).toHaveLength(1);
+    const [, fields = []] = records[0] ?? [];
+    expect(fields.slice(0, 3)).toEqual(['kind', 'gap', 'entry']);
+    expect(decodeEntry(fields[3] ?? '')).toMatchObject({ kind: 'gap', text: expect.stringContaining('lost its data') });
+  }
+  ended.abort();
+  await Promise.all(keepers);
 });
 
 it('a connection that was removed on purpose stays removed', async () => {

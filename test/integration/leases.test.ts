@@ -92,7 +92,7 @@ describe('an overtaken holder', () => {
   it('renews nothing, and its heartbeat changes nothing (F22)', async () => {
     const old = await granted('a/1', 1);
     await expect.poll(async () => (await claim('b/2')).kind).toBe('granted');
-    expect(await renew(old.token)).toEqual([{ current: false }]);
+    expect(await renew(old.token)).toEqual([{ current: false, because: 'overtaken' }]);
     expect(await client.exists(keys.connection(id).heartbeat)).toBe(0);
     expect((await lease()).owner).toBe('b/2');
   });
@@ -112,7 +112,7 @@ describe('declaring a holder dead', () => {
   it('frees the lease at once and refuses the old token from then on', async () => {
     const { token } = await granted('a/1');
     expect(await declareDead(client, keys, id, token, 'its process ended')).toBe(true);
-    expect(await renew(token)).toEqual([{ current: false }]);
+    expect(await renew(token)).toEqual([{ current: false, because: 'overtaken' }]);
     expect((await granted('b/2')).token).toBeGreaterThan(token);
   });
 
@@ -144,7 +144,10 @@ describe('renewing', () => {
       ],
       LEASE_MS,
     );
-    expect(answers).toEqual([{ current: true, wanted: true, restartWish: 0, fingerprint: 'f1' }, { current: false }]);
+    expect(answers).toEqual([
+      { current: true, wanted: true, restartWish: 0, fingerprint: 'f1' },
+      { current: false, because: 'forgotten' },
+    ]);
     expect((await readHistory(client, keys, id, 1))[0]).toMatchObject({ what: 'state', detail: '{"state":"live"}' });
   });
 

@@ -151,7 +151,7 @@ describe('a Redis that lost all its data', () => {
     },
   ];
   it.each(LONG ? losses : losses.slice(0, 1))(
-    'by $how: one holder, live by itself, and what is said then is answered (F37)',
+    'by $how: one holder, live by itself, a gap record says so, and what is said then is answered (F37)',
     async ({ lose }) => {
       await using world = await Trouble.prepare();
       const { qq, redis, installation } = world;
@@ -168,6 +168,7 @@ describe('a Redis that lost all its data', () => {
         },
       );
       const after = await installation.live();
+      expect(after.counters.gaps).toBe(1);
       // Not from 1 again: a token of before the loss must stay an old one.
       expect(after.fencingToken).toBeGreaterThan(Number(before.fencingToken));
       const people = world.talk({ name: 'AFTER' });
