@@ -10,8 +10,8 @@ type Cards = readonly (readonly [Fault, number])[];
 /** One after the other, so that each takeover has one cause. */
 const MAIN: Cards = [
   [killChild, 22],
-  [killGroup, 3],
-  [drainGroup, 3],
+  [killGroup, 4],
+  [drainGroup, 4],
   [handOver, 4],
   [dropSocket, 4],
   [freezeChild, 1],

@@ -26,9 +26,12 @@ export interface ChaosOptions {
   readonly signal: AbortSignal;
 }
 
-/** Between two faults of the connections, and between two kills beside them, ms. */
-const PAUSE_MS = [200, 800] as const;
-const BESIDE_PAUSE_MS = [1_000, 4_000] as const;
+/** Between two faults of the connections: what was killed is starting again, and is a standby when the next one comes. ms */
+const PAUSE_MS = [1_500, 3_000] as const;
+/** Between two kills beside them, ms. */
+const BESIDE_PAUSE_MS = [2_000, 6_000] as const;
+/** Either, where no latency is to be published. */
+const SCALED_PAUSE_MS = [200, 1_000] as const;
 const FIRST_ANSWERS_MS = 60_000;
 /** Without any answer for so long, what is unanswered is lost: longer than the lock of a killed turn, ms. */
 const PATIENCE_MS = 30_000;
@@ -86,12 +89,13 @@ async function breakThings(
   random: Random,
   tallies: Tallies,
   crowd: Crowd,
-  { seed, seconds, kills, narrator, signal }: ChaosOptions,
+  { seed, seconds, kills, scaled, narrator, signal }: ChaosOptions,
 ): Promise<void> {
   const startedAt = performance.now();
   const isOver = () => performance.now() - startedAt > seconds * 1_000 || (kills !== null && tallies.killed >= kills);
   using both = childController(signal);
-  const strand = async (deck: Deck, chance: Random, [least, most]: readonly [number, number]) => {
+  const strand = async (deck: Deck, chance: Random, pauseMs: readonly [number, number]) => {
+    const [least, most] = scaled ? SCALED_PAUSE_MS : pauseMs;
     while (!isOver()) {
       await strikeOnce(deck.draw(), site, chance, tallies, both.signal);
       await sleep(chance.between(least, most), { signal: both.signal });

@@ -98,9 +98,8 @@ export class Unit {
   }
 
   #diedChildren(): number[] {
-    // The parent logs under its own pid; the field it adds names the child's and stands last in the line.
-    return (this.#process?.lines ?? []).flatMap(({ event, pid }) =>
-      event === 'child-died' && pid !== undefined ? [pid] : [],
+    return (this.#process?.lines ?? []).flatMap(({ event, childPid }) =>
+      event === 'child-died' && childPid !== undefined ? [childPid] : [],
     );
   }
 }

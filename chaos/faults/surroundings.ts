@@ -1,4 +1,9 @@
-/** Faults of what the holders depend on: the platform's sockets, and Redis. Nobody has to take anything over. */
+/**
+ * Faults of what the holders depend on: the platform's sockets, and Redis. Nobody has to take anything over.
+ *
+ * For one lease after Redis was away nobody is declared dead by an absent presence; a worker killed then is missed only
+ * when its lease runs out. So the next fault waits for that long, and each takeover has one cause.
+ */
 import { sleep } from '../../src/async/abort.ts';
 import type { QqEmulator } from '../../test/emulators/qq/index.ts';
 import { NO_STALE_WRITES } from '../stale-writes.ts';
@@ -37,6 +42,7 @@ export const killRedis: Fault = {
     await site.redis.restart();
     await site.settled(signal);
     const takeovers = whoCameBack(site.qq, 'Redis killed', held, since);
+    await sleep(site.installation.config.timings.leaseMs, { signal });
     return { killed: 1, takeovers, staleWrites: NO_STALE_WRITES, complaints: [] };
   },
 };
@@ -54,6 +60,7 @@ export const freezeRedis: Fault = {
     }
     await site.settled(signal);
     const takeovers = whoCameBack(site.qq, 'Redis frozen', held, since);
+    await sleep(site.installation.config.timings.leaseMs, { signal });
     return { killed: 0, takeovers, staleWrites: NO_STALE_WRITES, complaints: [] };
   },
 };

@@ -27,6 +27,8 @@ export interface ChildSupervisorOptions {
   readonly name: string;
   readonly script: string;
   readonly args: readonly string[];
+  /** How long its end is followed by nothing, ms: with siblings, which take over first and need the cores for that. */
+  readonly restartAfterMs: number;
   /** Called after each unexpected end, before the next start: fence what it held. Must not throw. */
   onDeath(identity: { worker: string; incarnation: string }, reason: string): Promise<void>;
   readonly log: Logger;
@@ -65,7 +67,7 @@ export function superviseChild(options: ChildSupervisorOptions): SupervisedChild
     });
     current = undefined;
     if (stopping.signal.aborted) return;
-    log.error({ event: 'child-died', child: options.name, pid: child.pid, reason }, 'a child process ended');
+    log.error({ event: 'child-died', child: options.name, childPid: child.pid, reason }, 'a child process ended');
     if (identity !== undefined) await options.onDeath(identity, `its process ended (${reason})`);
   };
 
@@ -75,10 +77,10 @@ export function superviseChild(options: ChildSupervisorOptions): SupervisedChild
       const startedAt = performance.now();
       await liveOnce();
       young = performance.now() - startedAt < YOUNG_MS ? young + 1 : 0;
-      if (stopping.signal.aborted || young <= 1) continue;
-      await sleep(backoffDelay(RESTART_BACKOFF, young - 2, Math.random()), { signal: stopping.signal }).catch(
-        () => undefined,
-      );
+      if (stopping.signal.aborted) return;
+      const delayMs = young <= 1 ? 0 : backoffDelay(RESTART_BACKOFF, young - 2, Math.random());
+      const pauseMs = Math.max(options.restartAfterMs, delayMs);
+      if (pauseMs > 0) await sleep(pauseMs, { signal: stopping.signal }).catch(() => undefined);
     }
   };
   const done = loop();

@@ -85,6 +85,8 @@ export async function serve(options: ServeOptions): Promise<number> {
   }
 }
 
+/** A dead child is started again after this, ms: its siblings are live on its connections by then. */
+const SIBLINGS_FIRST_MS = 1_000;
 /** All parts together, ms; what remains of the 10 s is for closing Redis. */
 const DRAIN_FOR_MS = 8_800;
 /** Since the end was asked for, ms. An embedded Redis that is still writing then is left; the next start finds it. */
@@ -154,6 +156,7 @@ function startRoles(
         name: `child ${n}`,
         script: options.children?.script ?? '',
         args: options.children?.args ?? [],
+        restartAfterMs: options.children?.count === 1 ? 0 : SIBLINGS_FIRST_MS,
         onDeath: (dead, reason) =>
           declareWorkerDead(
             { client: storage.patient, keys: storage.keys, queue: storage.connections, log },

@@ -11,6 +11,7 @@ export interface LogLine {
   readonly event?: string;
   readonly msg?: string;
   readonly pid?: number;
+  readonly childPid?: number;
   readonly [key: string]: unknown;
 }
 
