@@ -55,9 +55,10 @@ export interface ReplyHandle {
  * - `identified`, `resumed`: the platform confirmed a session (counted, kept in the record stream)
  * - `gap`: events were certainly or possibly lost by the platform; `text` says why
  * - `malformed`: a frame that could not be understood, kept aside whole (or cut at 64 KiB)
+ * - `edit`: a message was changed after it was sent; kept aside, the agent has answered what it saw
  * - `system`, `unknown`: platform events without a conversation turn; kept aside
  */
-export type InboundKind = 'message' | 'identified' | 'resumed' | 'gap' | 'malformed' | 'system' | 'unknown';
+export type InboundKind = 'message' | 'identified' | 'resumed' | 'gap' | 'malformed' | 'edit' | 'system' | 'unknown';
 
 export interface InboundEvent {
   readonly kind: InboundKind;

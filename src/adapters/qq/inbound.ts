@@ -6,8 +6,11 @@
  * read 2026-11-22
  */
 import { z } from 'zod';
-import type { Attachment, InboundEvent, InboundKind, ReplyHandle } from '../../model.ts';
+import type { Attachment, InboundEvent, ReplyHandle } from '../../model.ts';
+import { aside } from '../aside.ts';
 import type { Received } from './state.ts';
+
+export { RAW_CUT } from '../aside.ts';
 
 /** Where a reply goes; the `address` of a {@link ReplyHandle}. */
 export type Address =
@@ -31,8 +34,6 @@ const REPLY_WINDOWS: Readonly<Record<Address['scene'], { readonly windowMs: numb
     dm: { windowMs: 300_000, quota: null },
   };
 
-/** Text of a frame kept aside because it made no sense, UTF-16 units. */
-export const RAW_CUT = 64 * 1024;
 /** A platform time further away from our clock than this is a mistake, ms: no session replays that far back. */
 const BELIEVABLE_MS = 7 * 86_400_000;
 
@@ -133,29 +134,6 @@ export function toInboundEvent({ dispatch, raw, receivedAt }: Received, selfId: 
     const where = error.issues.map((issue) => issue.path.join('.') || 'd').join(', ');
     return aside('malformed', `${dispatch.t} with unusable fields: ${where}`, raw, receivedAt, null);
   }
-}
-
-/** A record without a conversation, such as a frame that made no sense. */
-export function aside(
-  kind: Exclude<InboundKind, 'message'>,
-  text: string,
-  raw: string,
-  receivedAt: number,
-  eventId: string | null = null,
-  platformAt: number | null = null,
-): InboundEvent {
-  return {
-    kind,
-    eventId,
-    conversation: null,
-    sender: null,
-    text,
-    attachments: [],
-    platformAt,
-    receivedAt,
-    reply: null,
-    raw: kind === 'malformed' ? raw.slice(0, RAW_CUT) : raw,
-  };
 }
 
 function toMessage(message: Message, t: string, raw: string, receivedAt: number, selfId: string | null): InboundEvent {

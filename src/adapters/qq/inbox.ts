@@ -9,7 +9,8 @@ import type { Clock } from '../../async/clock.ts';
 import type { Logger } from '../../log.ts';
 import type { Cursor, InboundEvent } from '../../model.ts';
 import type { InboundSink } from '../adapter.ts';
-import { aside, toInboundEvent } from './inbound.ts';
+import { aside } from '../aside.ts';
+import { toInboundEvent } from './inbound.ts';
 import type { Ready } from './protocol.ts';
 import {
   MAX_UNCONFIRMED_RESUMES,
