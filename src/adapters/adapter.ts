@@ -7,9 +7,10 @@
  */
 import type { Logger } from 'pino';
 import type { Clock } from '../async/clock.ts';
+import type { Transport } from '../http/transport.ts';
 import type { ConnectionId, Cursor, InboundEvent, JsonValue, OutboundPart, SendOutcome } from '../model.ts';
 
-/** One platform. One instance per process; per-process caches (access tokens, HTTP pools) may live in it. */
+/** One platform. One instance per process; per-process caches (access tokens) may live in it. */
 export interface Adapter {
   readonly platform: string;
   readonly capabilities: Capabilities;
@@ -68,6 +69,8 @@ export interface HoldContext {
   readonly health: HealthReporter;
   readonly gate: AttemptGate;
   readonly budget: Budget;
+  /** The only way to the platform: it follows the connection's proxy settings, and ends with the tenure. */
+  readonly transport: Transport;
   readonly clock: Clock;
   readonly log: Logger;
   /** Throws FencedError when the lease may have run out; called before anything is sent for the connection. */
@@ -82,6 +85,8 @@ export interface SenderContext {
   readonly connectionId: ConnectionId;
   readonly options: JsonValue;
   readonly secrets: Secrets;
+  /** The only way to the platform: it follows the connection's proxy settings, and lives as long as the sender. */
+  readonly transport: Transport;
   readonly clock: Clock;
   readonly log: Logger;
 }

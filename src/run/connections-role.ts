@@ -4,6 +4,7 @@ import type { Adapter, Secrets } from '../adapters/adapter.ts';
 import { systemClock } from '../async/clock.ts';
 import type { Config } from '../config.ts';
 import { DrainRequested, explain } from '../errors.ts';
+import { createTransport } from '../http/transport.ts';
 import type { ConnectionId } from '../model.ts';
 import { createBudget } from '../state/budget.ts';
 import type { Keys } from '../state/keys.ts';
@@ -76,6 +77,7 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     keeper,
     adapters: options.adapters,
     secretsOf: (id) => secrets.get(id) ?? null,
+    openTransport: createTransport,
     budgetFor: (platform, account) => createBudget(fenced, keys, platform, account),
     openPump: (request) => openPump(options, request),
     timings: {

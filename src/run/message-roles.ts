@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Adapter, Secrets } from '../adapters/adapter.ts';
 import { createAgent } from '../agents/create-agent.ts';
 import type { Config } from '../config.ts';
+import { createTransport } from '../http/transport.ts';
 import type { ConnectionId } from '../model.ts';
 import type { Safeguards } from '../state/safeguards.ts';
 import { createDeliveryWorker } from '../workers/delivery-worker.ts';
@@ -29,6 +30,7 @@ export function startAgentRole(options: MessageRoleOptions): Role {
     agent: createAgent(config.agent),
     adapters,
     secretsOf,
+    openTransport: createTransport,
     safeguards,
     lockMs: config.timings.turnLockMs,
     stalledCheckMs: config.timings.stalledEveryMs,
@@ -48,6 +50,7 @@ export function startDeliveryRole(options: MessageRoleOptions): Role {
     keys: storage.keys,
     adapters,
     secretsOf,
+    openTransport: createTransport,
     safeguards,
     lockMs: config.timings.turnLockMs,
     stalledCheckMs: config.timings.stalledEveryMs,

@@ -17,7 +17,7 @@ import { ALL_SAFEGUARDS, type Safeguards } from '../state/safeguards.ts';
 import { ConnectionSlots } from './connection-slots.ts';
 import { type DeliveryDeps, deliverOutbox } from './deliver-outbox.ts';
 import { createLaneWorker, type LaneWorker } from './lane-worker.ts';
-import { createSenders } from './senders.ts';
+import { createSenders, type SendersOptions } from './senders.ts';
 
 export interface DeliveryWorkerOptions {
   readonly address: RedisAddress;
@@ -26,6 +26,8 @@ export interface DeliveryWorkerOptions {
   readonly adapters: ReadonlyMap<string, Adapter>;
   /** `null` when this process has no secrets for the connection. */
   secretsOf(id: ConnectionId): Secrets | null;
+  /** See {@link SendersOptions}. */
+  openTransport: SendersOptions['openTransport'];
   readonly log: Logger;
   /** Shown in Bull Board. @defaultValue `delivery` */
   readonly name?: string;
@@ -60,7 +62,7 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): DeliveryWo
   const deps: DeliveryDeps = {
     client,
     keys,
-    senderFor: createSenders({ adapters: options.adapters, secretsOf: options.secretsOf, clock, log }),
+    senderFor: createSenders({ ...options, clock, log }),
     slots: new ConnectionSlots(),
     clock,
     log,

@@ -85,6 +85,7 @@ async function runAdapter(
     onFenced: (error) => stop.abort(error),
     log,
   });
+  const transport = deps.openTransport(secrets);
   try {
     if (claim.cursorUnreadable)
       log.error({ event: 'cursor-unreadable' }, 'the stored cursor is not JSON: starting anew');
@@ -103,6 +104,7 @@ async function runAdapter(
         health,
       }),
       budget: deps.budgetFor(desired.platform, adapter.accountOf(desired.options)),
+      transport,
       clock,
       log,
       assertHeld,
@@ -113,6 +115,7 @@ async function runAdapter(
     await endedInTime(holding, drain.signal, stop, timings.drainMs);
     return judge(undefined, drain.signal, stop.signal);
   } finally {
+    await transport.destroy();
     await pump.close();
   }
 }

@@ -2,6 +2,7 @@
 import type { Adapter, Secrets, Sender } from '../adapters/adapter.ts';
 import type { Clock } from '../async/clock.ts';
 import { explain } from '../errors.ts';
+import type { OwnedTransport } from '../http/transport.ts';
 import type { Logger } from '../log.ts';
 import type { ConnectionId, OutboundPart } from '../model.ts';
 import type { DesiredConnection } from '../state/desired.ts';
@@ -11,6 +12,8 @@ export interface SendersOptions {
   readonly adapters: ReadonlyMap<string, Adapter>;
   /** `null` when this process has no secrets for the connection. */
   secretsOf(id: ConnectionId): Secrets | null;
+  /** A transport for one sender, by the route that the connection's secrets and the environment name. */
+  openTransport(secrets: Secrets): OwnedTransport;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -29,7 +32,8 @@ export function createSenders(options: SendersOptions): (connection: DesiredConn
     const known = kept.get(connection.id);
     if (known?.fingerprint === connection.fingerprint) return known.answer;
     const answer = openSender(options, connection);
-    // What is missing here may be there the next time.
+    // What is missing here may be there the next time. Sends of the sender before may still be out, so its transport is
+    // left alone: idle sockets close by themselves.
     if (answer.kind === 'ready') kept.set(connection.id, { fingerprint: connection.fingerprint, answer });
     return answer;
   };
@@ -46,6 +50,7 @@ function openSender(options: SendersOptions, connection: DesiredConnection): Sen
       connectionId: connection.id,
       options: connection.options,
       secrets,
+      transport: options.openTransport(secrets),
       clock: options.clock,
       log,
     });

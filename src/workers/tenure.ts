@@ -4,6 +4,7 @@ import type { Adapter, Budget, InboundSink, Secrets } from '../adapters/adapter.
 import type { BackoffPolicy } from '../async/backoff.ts';
 import type { Clock } from '../async/clock.ts';
 import type { FencedError } from '../errors.ts';
+import type { OwnedTransport } from '../http/transport.ts';
 import type { ConnectionId, Cursor, FencingToken, WorkerId } from '../model.ts';
 import type { DesiredConnection } from '../state/desired.ts';
 import type { Keys } from '../state/keys.ts';
@@ -31,6 +32,8 @@ export interface HoldDeps {
   readonly adapters: ReadonlyMap<string, Adapter>;
   /** `null` when this worker's configuration does not know the connection's secrets. */
   secretsOf(id: ConnectionId): Secrets | null;
+  /** A transport for one tenure, by the route that the connection's secrets and the environment name. */
+  openTransport(secrets: Secrets): OwnedTransport;
   budgetFor(platform: string, account: string): Budget;
   openPump(request: PumpRequest): { readonly sink: InboundSink; close(): Promise<void> };
   readonly timings: HoldTimings;

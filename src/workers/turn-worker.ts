@@ -13,7 +13,7 @@ import { openRedis, type RedisAddress } from '../state/redis.ts';
 import { ALL_SAFEGUARDS, type Safeguards } from '../state/safeguards.ts';
 import { createLaneWorker, type LaneWorker } from './lane-worker.ts';
 import { type LaneDeps, type LaneSender, runLane } from './run-lane.ts';
-import { createSenders } from './senders.ts';
+import { createSenders, type SendersOptions } from './senders.ts';
 
 export interface TurnWorkerOptions {
   readonly address: RedisAddress;
@@ -23,6 +23,8 @@ export interface TurnWorkerOptions {
   readonly adapters: ReadonlyMap<string, Adapter>;
   /** `null` when this process has no secrets for the connection. */
   secretsOf(id: ConnectionId): Secrets | null;
+  /** See {@link SendersOptions}. */
+  openTransport: SendersOptions['openTransport'];
   /** The queues `turns` and `deliveries`, to wake lanes and outboxes. */
   readonly turns: LaneQueue;
   readonly deliveries: LaneQueue;
@@ -51,7 +53,7 @@ export function createTurnWorker(options: TurnWorkerOptions): LaneWorker {
   const client = openRedis(address, 'fenced', 'holdfast:agent', (error) => {
     log.debug({ reason: explain(error) }, 'turn worker: Redis');
   });
-  const senders = createSenders({ adapters, secretsOf: options.secretsOf, clock: options.clock ?? systemClock, log });
+  const senders = createSenders({ ...options, clock: options.clock ?? systemClock });
   const deps: LaneDeps = {
     client,
     keys,

@@ -7,6 +7,7 @@ import { systemClock } from '../../src/async/clock.ts';
 import { connectionId, type OutboundPart, type SendOutcome } from '../../src/model.ts';
 import { type QqEmulator, type QqOptions, type Said, startQq } from '../emulators/qq/index.ts';
 import { ready } from '../emulators/qq/raw-calls.ts';
+import { openDirect } from '../support/direct-transport.ts';
 
 const running: QqEmulator[] = [];
 afterEach(async () => {
@@ -20,6 +21,7 @@ function senderOf(qq: QqEmulator, change: { readonly secret?: string } = {}): Se
     connectionId: connectionId('qq-test'),
     options: { appId: qq.appId, apiBaseUrl: qq.apiBaseUrl, tokenUrl: qq.tokenUrl, sendTimeoutMs: 300 },
     secrets: { clientSecret: change.secret ?? qq.clientSecret },
+    transport: openDirect(),
     clock: systemClock,
     log: pino({ level: 'silent' }),
   });

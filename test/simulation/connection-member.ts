@@ -8,6 +8,7 @@ import { fairShare } from '../../src/workers/fair-share.ts';
 import { createInboundPump } from '../../src/workers/inbound-pump.ts';
 import { LeaseKeeper } from '../../src/workers/lease-keeper.ts';
 import type { HoldDeps } from '../../src/workers/tenure.ts';
+import { openDirect } from '../support/direct-transport.ts';
 import type { Invariants } from './invariants.ts';
 import { jobSource, laneQueue } from './job-client.ts';
 import { adaptersOf, type Tools } from './member-tools.ts';
@@ -39,6 +40,7 @@ export function runConnections(sim: Sim, invariants: Invariants, member: Member,
     keeper,
     adapters: adaptersOf(sim, invariants, member),
     secretsOf: () => ({}),
+    openTransport: openDirect,
     budgetFor: (platform, account) => createBudget(fenced, keys, platform, account),
     openPump: ({ connectionId, ...request }) => {
       const pump = createInboundPump({

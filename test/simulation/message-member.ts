@@ -6,6 +6,7 @@ import { ConnectionSlots } from '../../src/workers/connection-slots.ts';
 import { deliverOutbox } from '../../src/workers/deliver-outbox.ts';
 import { runLane } from '../../src/workers/run-lane.ts';
 import { createSenders } from '../../src/workers/senders.ts';
+import { openDirect } from '../support/direct-transport.ts';
 import type { Invariants } from './invariants.ts';
 import { laneQueue, StockWorker } from './job-client.ts';
 import { adaptersOf, type Tools } from './member-tools.ts';
@@ -24,6 +25,7 @@ export function runMessages(
   const senders = createSenders({
     adapters: adaptersOf(sim, invariants, member),
     secretsOf: () => ({}),
+    openTransport: openDirect,
     clock,
     log,
   });

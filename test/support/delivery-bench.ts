@@ -25,6 +25,7 @@ import {
   type DeliveryWorker,
   type DeliveryWorkerOptions,
 } from '../../src/workers/delivery-worker.ts';
+import { openDirect } from './direct-transport.ts';
 import { type TestRedis, uniquePrefix } from './redis.ts';
 
 export interface LogLine {
@@ -93,6 +94,7 @@ export async function deliveryBench(
         keys,
         adapters: new Map([[adapter.platform, adapter]]),
         secretsOf: () => secrets,
+        openTransport: openDirect,
         log,
         ...options,
       });

@@ -9,6 +9,7 @@ import { createQqAdapter } from '../../src/adapters/qq/index.ts';
 import { createKeys } from '../../src/state/keys.ts';
 import { createDeliveryWorker } from '../../src/workers/delivery-worker.ts';
 import { scriptedSender } from './delivery-bench.ts';
+import { openDirect } from './direct-transport.ts';
 
 const [path = '', prefix = ''] = process.argv.slice(2);
 const clientSecret = process.env.QQ_CLIENT_SECRET;
@@ -22,6 +23,7 @@ const worker = createDeliveryWorker({
   keys: createKeys(prefix),
   adapters: new Map([[adapter.platform, adapter]]),
   secretsOf: () => (clientSecret === undefined ? {} : { clientSecret }),
+  openTransport: openDirect,
   log: pino({ level: 'silent' }),
   lockMs: 1_500,
 });

@@ -16,6 +16,7 @@ import type { StatusDocument } from '../../src/status/document.ts';
 import { readStatus } from '../../src/status/read.ts';
 import { startConnectionWorker } from '../../src/workers/connection-worker.ts';
 import { LeaseKeeper } from '../../src/workers/lease-keeper.ts';
+import { openDirect } from './direct-transport.ts';
 
 export const TIMINGS = {
   leaseMs: 1_500,
@@ -124,6 +125,7 @@ export async function startOneWorker(options: OneWorkerOptions) {
       keeper,
       adapters: new Map([['test', adapter]]),
       secretsOf: options.secretsOf ?? (() => ({})),
+      openTransport: openDirect,
       budgetFor: () => ({ take: async () => ({ granted: true }) }),
       openPump: () => ({ sink, close: async () => undefined }),
       timings: {

@@ -17,8 +17,10 @@ import { createQqAdapter } from '../../src/adapters/qq/index.ts';
 import { sleep } from '../../src/async/abort.ts';
 import { systemClock } from '../../src/async/clock.ts';
 import { DrainRequested } from '../../src/errors.ts';
+import type { OwnedTransport } from '../../src/http/transport.ts';
 import { type Cursor, connectionId, type InboundEvent, type JsonValue } from '../../src/model.ts';
 import type { QqEmulator } from '../emulators/qq/index.ts';
+import { openDirect } from './direct-transport.ts';
 
 export interface Pushed {
   readonly events: readonly InboundEvent[];
@@ -106,10 +108,13 @@ export interface HoldQqOptions {
   /** A sink of the test's own. @defaultValue one that stores at once */
   readonly sink?: MemorySink;
   readonly assertHeld?: () => void;
+  /** Destroyed when the hold ends. @defaultValue one without a proxy */
+  readonly transport?: OwnedTransport;
 }
 
 export function holdQq(qq: QqEmulator, given: HoldQqOptions = {}): HeldQq {
   const { cursor = null, adapter = createQqAdapter(), delayScale = 0.01 } = given;
+  const transport = given.transport ?? openDirect();
   const sink = given.sink ?? new MemorySink(cursor);
   const health: HealthEntry[] = [];
   const causes: (AttemptCause | null)[] = [];
@@ -150,6 +155,7 @@ export function holdQq(qq: QqEmulator, given: HoldQqOptions = {}): HeldQq {
         return { granted: true };
       },
     },
+    transport,
     clock: systemClock,
     log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
     assertHeld: given.assertHeld ?? (() => {}),
@@ -157,10 +163,13 @@ export function holdQq(qq: QqEmulator, given: HoldQqOptions = {}): HeldQq {
     drain: drain.signal,
     signal: stop.signal,
   };
-  const done = adapter.hold(context).then(
-    () => 'drained' as const,
-    (error: unknown) => ({ error }),
-  );
+  const done = adapter
+    .hold(context)
+    .finally(() => transport.destroy())
+    .then(
+      () => 'drained' as const,
+      (error: unknown) => ({ error }),
+    );
   const held: HeldQq = {
     sink,
     health,

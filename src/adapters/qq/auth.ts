@@ -34,6 +34,18 @@ export interface TokenProviderOptions {
   readonly log: Logger;
   /** In [0, 1). @defaultValue Math.random */
   readonly random?: () => number;
+  /** Shared by all providers of one bot in this process. @defaultValue one of its own */
+  readonly cache?: TokenCache;
+}
+
+/** What is known of one bot's tokens. They belong to the bot, whichever way they were fetched. */
+export interface TokenCache {
+  held: Held | null;
+  previous: Held | null;
+}
+
+export function newTokenCache(): TokenCache {
+  return { held: null, previous: null };
 }
 
 /** Bound of one fetch, ms (as botgo). */
@@ -59,18 +71,18 @@ interface Held {
 }
 
 export function createTokenProvider(options: TokenProviderOptions): TokenProvider {
-  const { clock, log, random = Math.random } = options;
-  let held: Held | null = null;
-  let previous: Held | null = null;
+  const { clock, log, random = Math.random, cache = newTokenCache() } = options;
+  // Not in the cache: who waits for a request must wait for one by its own route.
   let flight: Promise<string> | null = null;
 
   const keep = (token: string, lifeMs: number): void => {
+    const { held } = cache;
     if (held?.token !== token) {
       // The one before may stand in a request that is still out.
-      previous?.forget();
-      previous = held;
+      cache.previous?.forget();
+      cache.previous = held;
     }
-    held = {
+    cache.held = {
       token,
       until: { monotonic: clock.monotonic() + lifeMs, wall: clock.now() + lifeMs },
       renewAtMs: RENEW_AT_MS + (random() - 0.5) * RENEW_JITTER_MS,
@@ -93,6 +105,7 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
   return {
     async get({ signal }) {
       signal.throwIfAborted();
+      const { held } = cache;
       const restMs = held === null ? 0 : restOf(held, clock);
       if (held === null || restMs <= LAST_CALL_MS) {
         return withDeadline('access token', TOKEN_DEADLINE_MS + 1_000, signal, fetchOnce);
@@ -107,7 +120,7 @@ export function createTokenProvider(options: TokenProviderOptions): TokenProvide
       return token;
     },
     invalidate(token) {
-      if (held?.token === token) held = null;
+      if (cache.held?.token === token) cache.held = null;
     },
   };
 }

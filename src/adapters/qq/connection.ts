@@ -4,7 +4,7 @@
  */
 
 import { explain, GatewayError } from '../../errors.ts';
-import { openWebSocket, type WebSocketHandle } from '../../http/web-socket.ts';
+import type { WebSocketHandle } from '../../http/web-socket.ts';
 import type { BudgetLimit, ConnectingPhase, HoldContext } from '../adapter.ts';
 import { RAW_CUT } from './inbound.ts';
 import type { Inbox } from './inbox.ts';
@@ -106,14 +106,14 @@ class HeldSocket {
 
   open(): void {
     this.#guard(() => {
-      const { signal, drain, sink, health, dialTimeoutMs } = this.#context;
+      const { signal, drain, sink, health, transport, dialTimeoutMs } = this.#context;
       signal.throwIfAborted();
       signal.addEventListener('abort', this.#onAbort, { once: true });
       drain.addEventListener('abort', this.#onDrain, { once: true });
       sink.onFullChange((full) => this.#guard(() => this.#paceReading(full)));
       this.#entered();
-      health.route('direct');
-      this.#socket = openWebSocket(
+      health.route(transport.routeOf(this.#plan.url));
+      this.#socket = transport.openWebSocket(
         { url: this.#plan.url, deadlineMs: dialTimeoutMs },
         {
           opened: () => this.#guard(() => this.#onOpened()),

@@ -1,12 +1,9 @@
 /** The QQ adapter: the contract of `adapter.ts`, put together from the files beside this one. */
 
-import type { Clock } from '../../async/clock.ts';
 import { FatalError } from '../../errors.ts';
-import { createHttpClient, type HttpClient } from '../../http/client.ts';
-import type { Logger } from '../../log.ts';
-import type { Adapter, Capabilities, Secrets } from '../adapter.ts';
+import type { Adapter, Capabilities, SenderContext } from '../adapter.ts';
 import { createQqApi, type QqApi } from './api.ts';
-import { createTokenProvider, type TokenProvider } from './auth.ts';
+import { createTokenProvider, newTokenCache, type TokenCache } from './auth.ts';
 import { hold } from './hold.ts';
 import { type QqOptions, readQqOptions } from './options.ts';
 import { createQqSender } from './outbound.ts';
@@ -28,36 +25,34 @@ const capabilities: Capabilities = {
   maxTextLength: 2_000,
 };
 
-export interface QqAdapterDeps {
-  /** @defaultValue a client of its own, shared by all QQ connections of the process */
-  readonly http?: HttpClient;
-}
+type Connecting = Pick<SenderContext, 'secrets' | 'transport' | 'clock' | 'log'>;
 
 /**
  * One per process. Secrets it wants: `clientSecret`.
  */
-export function createQqAdapter({ http = createHttpClient() }: QqAdapterDeps = {}): Adapter {
-  const tokens = new Map<string, { readonly clientSecret: string; readonly provider: TokenProvider }>();
+export function createQqAdapter(): Adapter {
+  const caches = new Map<string, { readonly clientSecret: string; readonly cache: TokenCache }>();
 
   /** Access tokens are shared by all connections of one bot; a changed secret starts anew. */
-  const tokensOf = (options: QqOptions, clientSecret: string, clock: Clock, log: Logger): TokenProvider => {
-    const { appId, tokenUrl } = options;
+  const cacheOf = ({ appId, tokenUrl }: QqOptions, clientSecret: string): TokenCache => {
     const key = `${appId} ${tokenUrl}`;
-    const known = tokens.get(key);
-    if (known?.clientSecret === clientSecret) return known.provider;
-    const provider = createTokenProvider({ http, tokenUrl, appId, clientSecret, clock, log });
-    tokens.set(key, { clientSecret, provider });
-    return provider;
+    const known = caches.get(key);
+    if (known?.clientSecret === clientSecret) return known.cache;
+    const cache = newTokenCache();
+    caches.set(key, { clientSecret, cache });
+    return cache;
   };
-  const connect = (context: { options: unknown; secrets: Secrets; clock: Clock; log: Logger }, options: QqOptions) => {
-    const { clientSecret = '' } = context.secrets;
+  const connect = ({ secrets, transport, clock, log }: Connecting, options: QqOptions) => {
+    const { clientSecret = '' } = secrets;
     if (clientSecret === '') {
       throw new FatalError('CREDENTIAL_MISSING', 'qq: clientSecret is missing; it stands in the QQ bot console');
     }
-    const provider = tokensOf(options, clientSecret, context.clock, context.log);
-    const { apiBaseUrl, appId } = options;
-    const api: QqApi = createQqApi({ http, tokens: provider, apiBaseUrl, appId });
-    return { options, tokens: provider, api };
+    const { apiBaseUrl, tokenUrl, appId } = options;
+    const { http } = transport;
+    const cache = cacheOf(options, clientSecret);
+    const tokens = createTokenProvider({ http, tokenUrl, appId, clientSecret, clock, log, cache });
+    const api: QqApi = createQqApi({ http, tokens, apiBaseUrl, appId });
+    return { options, tokens, api };
   };
 
   return {
