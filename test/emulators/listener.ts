@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 
 const reopenDeadlineMs = 5000;
 
@@ -23,6 +24,12 @@ export interface ListenAt {
   readonly port: number;
   /** @defaultValue plain HTTP */
   readonly tls?: TlsIdentity | undefined;
+}
+
+/** Cuts a connection without a goodbye: RST; under TLS, where Node offers none, FIN without a closing alert. */
+export function cut(socket: Socket): void {
+  if (socket instanceof TLSSocket) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 export class Listener {

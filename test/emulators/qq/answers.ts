@@ -1,6 +1,7 @@
 /** How an HTTP answer leaves: whole, in drops, never, or as a reset. Every answer carries `X-Tps-trace-ID`. */
 import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
+import { cut } from '../listener.ts';
 import type { HttpFault } from './fault-book.ts';
 
 export type Answer =
@@ -54,7 +55,7 @@ export function readable(answer: Answer): { readonly status: number | null; read
 export function write(response: ServerResponse, answer: Answer): void {
   if (answer.how === 'hang') return;
   if (answer.how === 'reset') {
-    response.socket?.resetAndDestroy();
+    if (response.socket !== null) cut(response.socket);
     return;
   }
   response.setHeader('X-Tps-trace-ID', traceId());

@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
+import { cut } from '../listener.ts';
 import type { Attendance } from './attendance.ts';
 import type { Bot } from './bot.ts';
 import type { Conduct, Drop } from './fault-book.ts';
@@ -110,7 +111,7 @@ export class GatewayLink implements SessionLink {
     switch (drop.how) {
       case 'rst':
         this.endedByPlatform ??= { code: 1006, reason: 'rst' };
-        this.#raw.resetAndDestroy();
+        cut(this.#raw);
         return;
       case 'fin':
         this.endedByPlatform ??= { code: 1006, reason: 'fin' };

@@ -1,4 +1,5 @@
 /** What a test may set about the emulated platform. Every duration scales, so that half an hour can pass in a blink. */
+import type { TlsIdentity } from '../listener.ts';
 import { publicIntents } from './protocol.ts';
 
 /** One bot as registered in the platform's console. */
@@ -86,6 +87,8 @@ export interface QqOptions {
   readonly host?: string;
   /** Fixed ports, for a process that lives longer than one test. @defaultValue 0, any free port */
   readonly ports?: { readonly api?: number; readonly gateway?: number };
+  /** Makes both ports https and wss, under this certificate. @defaultValue plain HTTP */
+  readonly tls?: TlsIdentity;
 }
 
 /** {@link QqOptions} with every default filled in. */

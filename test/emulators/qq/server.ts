@@ -77,22 +77,23 @@ export async function startQq(options: QqOptions = {}): Promise<QqEmulator> {
   const bots = new Bots(settings, accounts);
   const gateway = new Gateway(settings, bots, book, journal);
   const rest = new RestApi(settings, bots, book, journal, new SendDesk(settings, book, journal, gateway));
-  const host = options.host ?? '127.0.0.1';
+  const { host = '127.0.0.1', tls } = options;
+  const secure = tls === undefined ? '' : 's';
   const doors = {
-    api: new Listener({ host, port: options.ports?.api ?? 0 }, (request, response) => {
+    api: new Listener({ host, port: options.ports?.api ?? 0, tls }, (request, response) => {
       // A client that goes away in the middle of its request is no news.
       rest.handle(request, response).catch(() => response.destroy());
     }),
     gateway: new Listener(
-      { host, port: options.ports?.gateway ?? 0 },
+      { host, port: options.ports?.gateway ?? 0, tls },
       (_request, response) => response.writeHead(426).end(),
       (request, socket, head) => gateway.upgrade(request, socket, head),
     ),
   };
   await doors.api.open();
   await doors.gateway.open();
-  const apiBaseUrl = `http://${host}:${doors.api.port}`;
-  rest.gatewayUrl = `ws://${host}:${doors.gateway.port}/websocket/`;
+  const apiBaseUrl = `http${secure}://${host}:${doors.api.port}`;
+  rest.gatewayUrl = `ws${secure}://${host}:${doors.gateway.port}/websocket/`;
 
   const handles = new Map<string, EmulatedBot>();
   const handle = (appId: string): EmulatedBot => {
