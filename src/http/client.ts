@@ -14,6 +14,8 @@ export interface HttpRequest {
   readonly json?: unknown;
   /** Bound of the whole call, ms. */
   readonly deadlineMs: number;
+  /** Longest body that is read, bytes. @defaultValue the client's */
+  readonly maxBodyBytes?: number;
   /** Names the call in errors. URLs may hold secrets, so they never appear there. */
   readonly what: string;
 }
@@ -76,7 +78,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
       const used = pool;
       used.calls += 1;
       try {
-        return await exchange(used.agent, request, maxBodyBytes, signal);
+        return await exchange(used.agent, request, request.maxBodyBytes ?? maxBodyBytes, signal);
       } catch (error) {
         // Calls that follow dial anew; those in flight finish on the old pool, each at its own deadline.
         if (error instanceof HttpFailure && pool === used) pool = newPool();
