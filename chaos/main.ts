@@ -8,9 +8,10 @@
 import { randomInt } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { Narrator } from '../demo/narrator.ts';
 import { explain } from '../src/errors.ts';
+import { Interrupted, interruption, wholeNumber } from './command-line.ts';
 import { markdownOf } from './report.ts';
 import { isGood } from './result.ts';
 import { runChaos } from './run-chaos.ts';
@@ -26,21 +27,6 @@ interface Arguments {
 
 const SECONDS = 120;
 
-class Interrupted extends Error {
-  readonly exitCode: number;
-
-  constructor(name: NodeJS.Signals) {
-    super(`ended by ${name}`);
-    this.exitCode = name === 'SIGTERM' ? 143 : 130;
-  }
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('not a positive whole number');
-  return value;
-}
-
 function parse(argv: readonly string[]): Arguments {
   return new Command('npm run chaos --')
     .description('Random faults of every role under steady traffic, and a report: takeover times, and what users saw.')
@@ -53,14 +39,6 @@ function parse(argv: readonly string[]): Arguments {
     .exitOverride()
     .parse(argv, { from: 'user' })
     .opts<Arguments>();
-}
-
-function interruption(): AbortSignal {
-  const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(name, () => controller.abort(new Interrupted(name)));
-  }
-  return controller.signal;
 }
 
 async function main(given: Arguments): Promise<number> {

@@ -1,6 +1,8 @@
 /** The result as Markdown: what docs/chaos-report.md is made of. */
+import type { CauseResult } from './cause-result.ts';
 import { CAUSES } from './faults/fault.ts';
-import type { CauseResult, ChaosResult } from './result.ts';
+import { hostsInWords } from './hosts/in-words.ts';
+import type { ChaosResult } from './result.ts';
 import { AGENT_DELAY_MS, BURST, CONNECTIONS, childrenPerGroup, GROUPS, PEOPLE, WORKER_GROUPS } from './settings.ts';
 import { P99_FROM, type Spread } from './spread.ts';
 import { verdicts } from './targets.ts';
@@ -29,6 +31,7 @@ export function markdownOf(result: ChaosResult): string {
     ),
     '## What users saw',
     table(['', ''], counts(result)),
+    ...(result.hosts == null ? [] : ['## Lost hosts', ...hostsInWords(result.hosts)]),
     '## How it is measured',
     METHOD,
     ...list('Complaints', result.complaints),

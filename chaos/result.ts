@@ -2,21 +2,11 @@
 import type { Tally } from '../demo/tally.ts';
 import type { StatusDocument } from '../src/status/document.ts';
 import type { EmulatedBot, QqEmulator } from '../test/emulators/qq/index.ts';
+import { type CauseResult, causeResult } from './cause-result.ts';
 import { CAUSES, type Cause } from './faults/fault.ts';
+import type { HostsResult } from './hosts/result.ts';
 import type { Machine } from './machine.ts';
-import { type Spread, spreadOf } from './spread.ts';
 import type { Tallies } from './tallies.ts';
-
-export interface CauseResult {
-  readonly cause: Cause;
-  readonly times: number;
-  /** From the fault to RESUMED, ms; one sample per connection. `null`: no connection had to come back. */
-  readonly takeover: Spread | null;
-  /** Of that, up to the dial, ms. */
-  readonly untilDial: Spread | null;
-  /** Connections that came back by Identify. */
-  readonly identified: number;
-}
 
 export interface ChaosResult {
   readonly date: string;
@@ -49,6 +39,8 @@ export interface ChaosResult {
   readonly duplicatesDropped: number;
   readonly gaps: number;
   readonly complaints: readonly string[];
+  /** The run about lost hosts, which is one of its own; `null` until it was made. */
+  readonly hosts: HostsResult | null;
 }
 
 interface Findings {
@@ -86,7 +78,9 @@ export function resultOf(findings: Findings): ChaosResult {
     tookMs: findings.tookMs,
     faults: tallies.faults,
     killed: tallies.killed,
-    causes: (Object.keys(CAUSES) as Cause[]).map((cause) => causeResult(tallies, cause)),
+    causes: (Object.keys(CAUSES) as Cause[]).map((cause) =>
+      causeResult(cause, tallies.strikes.get(cause) ?? 0, tallies.takeovers),
+    ),
     sent: tally.sent,
     answered: tally.answered,
     lost: texts(tally.lost),
@@ -104,17 +98,7 @@ export function resultOf(findings: Findings): ChaosResult {
     duplicatesDropped: counted('duplicates'),
     gaps: counted('gaps'),
     complaints: [...tallies.complaints, ...findings.suddenEnds],
-  };
-}
-
-function causeResult({ strikes, takeovers }: Tallies, cause: Cause): CauseResult {
-  const ours = takeovers.filter((one) => one.cause === cause);
-  return {
-    cause,
-    times: strikes.get(cause) ?? 0,
-    takeover: spreadOf(ours.map(({ ms }) => ms)),
-    untilDial: spreadOf(ours.map(({ dialMs }) => dialMs)),
-    identified: ours.filter(({ how }) => how === 'identified').length,
+    hosts: null,
   };
 }
 

@@ -11,6 +11,7 @@ import { machine } from './machine.ts';
 import { Random } from './random.ts';
 import { type ChaosResult, resultOf } from './result.ts';
 import { CONNECTIONS } from './settings.ts';
+import { settle } from './settle.ts';
 import { Site } from './site.ts';
 import { Tallies } from './tallies.ts';
 
@@ -33,11 +34,6 @@ const BESIDE_PAUSE_MS = [2_000, 6_000] as const;
 /** Either, where no latency is to be published. */
 const SCALED_PAUSE_MS = [200, 1_000] as const;
 const FIRST_ANSWERS_MS = 60_000;
-/** Without any answer for so long, what is unanswered is lost: longer than the lock of a killed turn, ms. */
-const PATIENCE_MS = 30_000;
-/** After the last answer: time for a second one that nobody wants, ms. */
-const AFTERMATH_MS = 2_000;
-const SETTLE_MS = 180_000;
 /** A line of progress, ms; on a terminal one moves in between. */
 const TELL_EVERY_MS = 15_000;
 
@@ -62,7 +58,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   lag.disable();
   const tookMs = Date.now() - startedAt.getTime();
 
-  await settle(site, crowd, narrator, signal);
+  await settle(site.qq, crowd, narrator, signal);
   const status = await site.status(signal);
   const result = resultOf({
     seed,
@@ -138,21 +134,6 @@ async function strikeOnce(
 }
 
 const NOTHING = { killed: 0, takeovers: [], staleWrites: { tried: 0, accepted: 0, counted: 0 } } as const;
-
-/** Everybody falls silent; ends when all is answered and nothing more comes, or when nothing has come for long. */
-async function settle(site: Site, crowd: Crowd, narrator: Narrator, signal: AbortSignal): Promise<void> {
-  crowd.stop();
-  narrator.say('Waiting for the last answers.');
-  let seen = -1;
-  let since = performance.now();
-  await waitFor('silence', SETTLE_MS, signal, async () => {
-    await sleep(200, { signal });
-    const count = site.qq.journal.count('delivered');
-    if (count !== seen) since = performance.now();
-    seen = count;
-    return performance.now() - since > (crowd.count().lost.length === 0 ? AFTERMATH_MS : PATIENCE_MS);
-  });
-}
 
 function inWords(tallies: Tallies, crowd: Crowd, elapsedMs: number): string {
   const { sent, answered, doubled, outOfOrder } = crowd.count();

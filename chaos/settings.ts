@@ -26,8 +26,8 @@ export function heartbeatIntervalMs(scaled: boolean): number {
   return scaled ? 1_000 : 41_250;
 }
 
-export function accounts(): BotAccount[] {
-  return Array.from({ length: CONNECTIONS }, (_, n) => ({
+export function accounts(count: number = CONNECTIONS): BotAccount[] {
+  return Array.from({ length: count }, (_, n) => ({
     appId: `10200000${n + 1}`,
     clientSecret: `chaos-secret-${n + 1}`,
   }));
@@ -38,11 +38,11 @@ export function connectionName(place: number): string {
 }
 
 /** What goes into holdfast.yaml besides the address of Redis. Empty timings are the defaults. */
-export function installationOf({ apiBaseUrl, tokenUrl }: QqEmulator, scaled: boolean) {
+export function installationOf({ apiBaseUrl, tokenUrl }: QqEmulator, scaled: boolean, count: number = CONNECTIONS) {
   return {
     timings: scaled ? SCALED_TIMINGS : {},
     agent: { kind: 'echo', delayMs: AGENT_DELAY_MS },
-    connections: accounts().map(({ appId, clientSecret }, place) => ({
+    connections: accounts(count).map(({ appId, clientSecret }, place) => ({
       id: connectionName(place),
       platform: 'qq',
       appId,

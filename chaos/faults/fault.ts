@@ -14,6 +14,8 @@ export const CAUSES = {
   'Redis killed':
     'kill -9 of Redis (append-only file, fsync always), started again after up to 1.5 s; it answers once its data is loaded',
   'Redis frozen': 'SIGSTOP of Redis for 0.3 s up to half the lease',
+  'host lost':
+    'the link of a worker’s host swallows all packets, or its cable is pulled: no FIN, no RST; a run of its own (`npm run chaos:hosts`)',
   'scheduler killed': 'SIGKILL of one of two schedulers',
   'agent killed': 'SIGKILL of one of two agent workers',
   'delivery killed': 'SIGKILL of one of two delivery workers',

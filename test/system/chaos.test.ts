@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { CauseResult, ChaosResult } from '../../chaos/result.ts';
+import type { CauseResult } from '../../chaos/cause-result.ts';
+import type { ChaosResult } from '../../chaos/result.ts';
 
 const MAIN = fileURLToPath(new URL('../../chaos/main.ts', import.meta.url));
 /** Begins with: child killed, handed over, group killed, Redis killed, drained; beside them an agent worker. */

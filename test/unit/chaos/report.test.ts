@@ -30,7 +30,7 @@ function result(samples: readonly number[], change: Partial<ChaosResult> = {}): 
     staleWritesRefused: 3,
     oldTokenWrites: { tried: 9, accepted: 0 },
     overlap: { peak: 1, ms: 0 },
-    ...{ displaced: 0, identifies: 0, duplicatesDropped: 0, gaps: 0, complaints: [] },
+    ...{ displaced: 0, identifies: 0, duplicatesDropped: 0, gaps: 0, complaints: [], hosts: null },
     ...change,
   };
 }
