@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { TransientError } from '../errors.ts';
 
 /**
@@ -63,10 +64,20 @@ export async function withDeadline<T>(
 }
 
 /**
- * A controller that aborts with `parent`, keeping the parent's reason, and that lets go of it when disposed.
+ * A controller whose signal many calls may wait on at once: requests, sleeps, a thousand sessions of one worker. Node
+ * takes more than ten listeners on one signal for a leak and warns on stderr; ours are removed on every path.
+ */
+export function controllerForMany(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
+}
+
+/**
+ * A controller {@link controllerForMany for many} that aborts with `parent`, keeping the parent's reason, and that lets go of it when disposed.
  */
 export function childController(parent: AbortSignal): AbortController & Disposable {
-  const controller = new AbortController();
+  const controller = controllerForMany();
   const onAbort = () => controller.abort(parent.reason);
   if (parent.aborted) onAbort();
   else parent.addEventListener('abort', onAbort, { once: true });

@@ -1,6 +1,7 @@
 /** The role that holds connections: lease keeper, presence and connection worker, tied together. */
 import type { Logger } from 'pino';
 import type { Adapter, Secrets } from '../adapters/adapter.ts';
+import { controllerForMany } from '../async/abort.ts';
 import { systemClock } from '../async/clock.ts';
 import type { Config } from '../config.ts';
 import { DrainRequested, explain } from '../errors.ts';
@@ -47,7 +48,7 @@ export interface ConnectionsRole extends Role {
 export function startConnectionsRole(options: ConnectionsRoleOptions): ConnectionsRole {
   const { config, identity, address, fenced, keys, log } = options;
   const { timings } = config;
-  const ended = new AbortController();
+  const ended = controllerForMany();
   const keeper = new LeaseKeeper({
     client: fenced,
     keys,

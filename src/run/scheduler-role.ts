@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { controllerForMany } from '../async/abort.ts';
 import { systemClock } from '../async/clock.ts';
 import type { Config } from '../config.ts';
 import { startScheduler } from '../scheduler/scheduler.ts';
@@ -15,7 +16,7 @@ export interface SchedulerRoleOptions {
 }
 
 export function startSchedulerRole({ config, storage, identity, log }: SchedulerRoleOptions): Role {
-  const ended = new AbortController();
+  const ended = controllerForMany();
   const { patient, keys, address, connections, turns, deliveries } = storage;
   const scheduler = startScheduler(
     {

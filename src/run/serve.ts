@@ -3,7 +3,7 @@
  * `worker` and `scheduler` differ only in which roles they name and whether connections live in a child process.
  */
 import type { Logger } from 'pino';
-import { settledWithin } from '../async/abort.ts';
+import { controllerForMany, settledWithin } from '../async/abort.ts';
 import type { Config } from '../config.ts';
 import { explain } from '../errors.ts';
 import type { ConnectionId } from '../model.ts';
@@ -45,7 +45,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const { config, log } = options;
   reportUncaught(log);
   const stop = foreground(log);
-  const starting = new AbortController();
+  const starting = controllerForMany();
   void stop.ending.then((reason) => starting.abort(new Error(reason)));
   if (options.supervised) listenToParent(stop.end);
   for (const warning of config.warnings) log.warn({ event: 'config' }, warning);
@@ -60,7 +60,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   }
 
   const identity = processIdentity();
-  const ended = new AbortController();
+  const ended = controllerForMany();
   let askedAt = performance.now();
   try {
     const running = startRoles(options, storage, identity, await beginDesired(options, storage), ended.signal);

@@ -8,7 +8,7 @@
  */
 import { type Job, Worker } from 'bullmq';
 import type { Logger } from 'pino';
-import { sleep } from '../async/abort.ts';
+import { controllerForMany, sleep } from '../async/abort.ts';
 import { DrainRequested, explain, ProcessStopping } from '../errors.ts';
 import { type ConnectionId, connectionId, type WorkerId } from '../model.ts';
 import { noteUnfit } from '../state/fitness.ts';
@@ -75,8 +75,8 @@ const OVER_SHARE_MS = 1_500;
 export function startConnectionWorker(options: ConnectionWorkerOptions): ConnectionWorker {
   const { log } = options;
   const sessions = new Map<string, Session>();
-  const fetching = new AbortController();
-  const stopping = new AbortController();
+  const fetching = controllerForMany();
+  const stopping = controllerForMany();
   let fetched = 0;
   let fetchFails = false;
   let asideUntil = 0;

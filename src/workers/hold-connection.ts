@@ -3,7 +3,7 @@
  * Whatever the adapter does, this ends in exactly one {@link TenureEnd}, and Redis is told which.
  */
 import type { Logger } from 'pino';
-import { childController } from '../async/abort.ts';
+import { childController, controllerForMany } from '../async/abort.ts';
 import { DrainRequested, explain, FatalError, FencedError } from '../errors.ts';
 import type { ConnectionId } from '../model.ts';
 import { claimLease } from '../state/leases.ts';
@@ -46,7 +46,7 @@ async function holdTenure(deps: HoldDeps, tenure: Tenure): Promise<TenureEnd> {
   const log = deps.log.child({ connection: desired.id, worker: deps.worker, fencingToken: claim.token });
   const startedAt = deps.clock.monotonic();
   using drain = childController(tenure.drain);
-  const stop = new AbortController();
+  const stop = controllerForMany();
   log.info({ event: 'claimed', hasCursor: claim.cursor !== null }, 'lease granted');
 
   const { health, kept } = watchTenure(deps, tenure, log, { drain, stop });

@@ -2,6 +2,7 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import type { AddressInfo } from 'node:net';
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { controllerForMany } from '../../../src/async/abort.ts';
 import { createHttpClient, HttpFailure, type HttpRequest, readRetryAfter } from '../../../src/http/client.ts';
 
 const closers: (() => Promise<unknown>)[] = [];
@@ -54,6 +55,19 @@ describe('an answer', () => {
     const answer = await client().request(get(`${base}/a/b?c=d`), { signal });
     expect(answer).toMatchObject({ status: 201, json: { method: 'GET', url: '/a/b?c=d' }, retryAfterMs: null });
     expect(answer.headers['x-tps-trace-id']).toBe('T');
+  });
+
+  it('may be awaited by fifty calls on one signal without a warning of a leak', async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error) => warnings.push(warning);
+    process.on('warning', note);
+    closers.push(async () => process.off('warning', note));
+    const base = await serve((_request, response) => response.end('{}'));
+    const http = client();
+    const shared = controllerForMany();
+    const calls = Array.from({ length: 50 }, () => http.request(get(base), { signal: shared.signal }));
+    expect((await Promise.all(calls)).map(({ status }) => status)).toEqual(Array(50).fill(200));
+    expect(warnings).toEqual([]);
   });
 
   it('to a POST gets the JSON and the headers that were given', async () => {
