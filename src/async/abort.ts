@@ -74,7 +74,7 @@ export function controllerForMany(): AbortController {
 }
 
 /**
- * A controller {@link controllerForMany for many} that aborts with `parent`, keeping the parent's reason, and that lets go of it when disposed.
+ * As {@link controllerForMany}; aborts with `parent`, keeping the parent's reason, and lets go of it when disposed.
  */
 export function childController(parent: AbortSignal): AbortController & Disposable {
   const controller = controllerForMany();

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Deck } from '../../../chaos/deck.ts';
 import { CAUSES, type Cause } from '../../../chaos/faults/fault.ts';
+import { withHosts } from '../../../chaos/hosts/merge.ts';
+import { type HostsResult, isHostsGood } from '../../../chaos/hosts/result.ts';
 import { Random } from '../../../chaos/random.ts';
 import { markdownOf } from '../../../chaos/report.ts';
 import { type ChaosResult, isGood } from '../../../chaos/result.ts';
@@ -61,7 +63,7 @@ describe('the targets', () => {
 
   it('are short when an Identify was needed, a message lost, too few killed or an old token worked', () => {
     const good = result([100]);
-    expect(new Set(verdicts(good).map(({ verdict }) => verdict))).toEqual(new Set(['pass', 'not measured']));
+    expect(new Set(verdicts(good).map(({ verdict }) => verdict))).toEqual(new Set(['pass']));
     const causes = good.causes.map((one) => ({ ...one, identified: 1 }));
     expect(verdictOf(result([100], { causes }), 'SIGTERM')?.verdict).toBe('short');
     expect(verdictOf(result([100], { lost: ['message 1'] }), '0 lost')?.verdict).toBe('short');
@@ -86,6 +88,44 @@ describe('the run as a whole', () => {
   it('names in Markdown what was lost', () => {
     expect(markdownOf(result([100], { lost: ['message 42'] }))).toContain('## Lost\n\n- message 42');
     expect(markdownOf(result([100]))).not.toContain('## Lost');
+  });
+});
+
+describe('the run about lost hosts', () => {
+  const samples = spreadOf([5_900, 6_400]);
+  const hosts: HostsResult = {
+    ...{ date: '2026-11-22T13:00:00.000Z', seed: 8, timings: 'default', leaseMs: 6_000, tookMs: 1_000, load5: 1 },
+    driverLagMs: { p99: 1, max: 2 },
+    cause: { cause: 'host lost', times: 2, takeover: samples, untilDial: samples, identified: 0 },
+    letGo: spreadOf([5_000, 5_300]),
+    ...{ sent: 5, answered: 5, lost: [], doubled: [], outOfOrder: [], stray: [] },
+    oldTokenWrites: { tried: 6, accepted: 0 },
+    ...{ identifies: 0, complaints: [] },
+  };
+  const causes = result([100]).causes.map((one) =>
+    one.cause === 'host lost' ? { ...one, takeover: null, untilDial: null } : one,
+  );
+  const without = result([100], { causes });
+
+  it('gives the report its samples, and changes nothing else in it', () => {
+    expect(verdictOf(without, 'lost host')?.verdict).toBe('not measured');
+    const both = withHosts(without, hosts);
+    expect(verdictOf(both, 'lost host')).toMatchObject({ verdict: 'pass', measured: expect.stringContaining('6400') });
+    expect(both.causes).toHaveLength(without.causes.length);
+    expect({ ...both, causes, hosts: null }).toEqual(without);
+    expect(markdownOf(both)).toContain('## Lost hosts');
+    expect(markdownOf(without)).not.toContain('## Lost hosts');
+  });
+
+  it('joins no report of other timings', () => {
+    expect(() => withHosts(without, { ...hosts, leaseMs: 3_000 })).toThrow(RangeError);
+  });
+
+  it('is good only when users saw nothing, no old token worked and every cut healed', () => {
+    expect(isHostsGood(hosts)).toBe(true);
+    for (const wrong of ['lost', 'doubled', 'outOfOrder', 'stray', 'complaints'])
+      expect(isHostsGood({ ...hosts, [wrong]: ['x'] })).toBe(false);
+    expect(isHostsGood({ ...hosts, oldTokenWrites: { tried: 6, accepted: 1 } })).toBe(false);
   });
 });
 
