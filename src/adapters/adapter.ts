@@ -8,7 +8,15 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../async/clock.ts';
 import type { Transport } from '../http/transport.ts';
-import type { ConnectionId, Cursor, InboundEvent, JsonValue, OutboundPart, SendOutcome } from '../model.ts';
+import type {
+  ConnectionId,
+  Cursor,
+  InboundEvent,
+  JsonValue,
+  OutboundPart,
+  ReplyHandle,
+  SendOutcome,
+} from '../model.ts';
 
 /** One platform. One instance per process; per-process caches (access tokens) may live in it. */
 export interface Adapter {
@@ -34,6 +42,16 @@ export interface Adapter {
 
   /** A sender for one connection; needs no socket and no lease. Called once per process and connection. */
   createSender(context: SenderContext): Sender;
+
+  /**
+   * Fetches ahead what a takeover would otherwise wait for, such as an access token, and keeps it in this process.
+   * Called about once a minute by every worker that may come to hold the connection, so it must cost nothing while
+   * there is nothing to fetch. Left out where a dial needs no such thing.
+   *
+   * @throws FatalError when the platform refuses the credentials: it is not called again
+   * @throws TransientError when it may work the next time
+   */
+  warm?(context: SenderContext, options: { signal: AbortSignal }): Promise<void>;
 }
 
 /** What one platform can and cannot do; the table "what can be lost, when" is generated from it. */
@@ -156,18 +174,20 @@ export interface AttemptCause {
   readonly minDelayMs?: number;
 }
 
-/** Platform budgets (identifies), counted in Redis and shared by all hosts. */
+/** Platform budgets (identifies), counted in Redis: per account for all hosts, or per host for all accounts. */
 export interface Budget {
   /**
    * Takes one permit from every limit of `name`, or none.
    *
+   * @param options - `scope`: who shares it; `host` is for what a platform counts by the address we come from.
+   *   Default: `account`
    * @returns granted, or how long until it can be (ms) and which limit said no
    * @throws TransientError when Redis can't be asked: no permit then
    */
   take(
     name: string,
     limits: readonly BudgetLimit[],
-    options: { signal: AbortSignal },
+    options: { signal: AbortSignal; scope?: 'account' | 'host' },
   ): Promise<{ granted: true } | { granted: false; retryAfterMs: number; reason: string }>;
 }
 
@@ -191,6 +211,14 @@ export interface Sender {
 
   /** Buckets this part draws from, with their static starting limits. */
   buckets(part: OutboundPart): readonly { readonly key: string; readonly count: number; readonly windowMs: number }[];
+
+  /**
+   * Shows the people of the conversation that an answer is being written, for about 5 s. Called again and again while a
+   * turn runs; whatever goes wrong is only worth a pause. Left out where the platform has nothing of the kind.
+   *
+   * @throws GatewayError when it was not shown
+   */
+  typing?(reply: ReplyHandle, options: { signal: AbortSignal }): Promise<void>;
 
   /**
    * True when the platform itself refuses a second copy of this part, so that it may be sent again after a crash in

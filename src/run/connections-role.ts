@@ -5,7 +5,6 @@ import { controllerForMany } from '../async/abort.ts';
 import { systemClock } from '../async/clock.ts';
 import type { Config } from '../config.ts';
 import { DrainRequested, explain } from '../errors.ts';
-import { createTransport } from '../http/transport.ts';
 import type { ConnectionId } from '../model.ts';
 import { createBudget } from '../state/budget.ts';
 import type { Keys } from '../state/keys.ts';
@@ -15,12 +14,14 @@ import type { RedisAddress, RedisClient } from '../state/redis.ts';
 import type { Safeguards } from '../state/safeguards.ts';
 import { type ConnectionWorker, startConnectionWorker } from '../workers/connection-worker.ts';
 import { createInboundPump } from '../workers/inbound-pump.ts';
+import { keepWarm } from '../workers/keep-warm.ts';
 import { leaseMargin } from '../workers/lease-clock.ts';
 import { LeaseKeeper } from '../workers/lease-keeper.ts';
 import type { HoldDeps, PumpRequest } from '../workers/tenure.ts';
 import { startWatchdog } from '../workers/watchdog.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { Role } from './role.ts';
+import { transportsBy } from './transports.ts';
 
 export interface ConnectionsRoleOptions {
   readonly config: Config;
@@ -78,7 +79,7 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     keeper,
     adapters: options.adapters,
     secretsOf: (id) => secrets.get(id) ?? null,
-    openTransport: createTransport,
+    openTransport: transportsBy(config),
     budgetFor: (platform, account) => createBudget(fenced, keys, platform, account),
     openPump: (request) => openPump(options, request),
     timings: {
@@ -104,6 +105,14 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     drainMs: timings.drainMs,
     log,
   });
+  const warming = keepWarm({
+    connections: config.connections.filter(({ enabled }) => enabled),
+    adapters: options.adapters,
+    openTransport: transportsBy(config),
+    clock: systemClock,
+    log,
+    signal: ended.signal,
+  });
   const watchdog = options.safeguards.fence
     ? startWatchdog({ killAfterMs: timings.leaseMs - leaseMargin(timings.leaseMs) }, (error) =>
         log.error(
@@ -128,7 +137,7 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
       ended.abort();
       presence.close();
       await watchdog?.stop();
-      await keeping;
+      await Promise.all([keeping, warming]);
     },
   };
 }

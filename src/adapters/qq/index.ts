@@ -67,5 +67,8 @@ export function createQqAdapter(): Adapter {
       const { api } = connect(context, options);
       return createQqSender({ api, options });
     },
+    async warm(context, { signal }) {
+      await connect(context, readQqOptions(context.options)).tokens.get({ signal });
+    },
   };
 }
