@@ -1,11 +1,12 @@
 /**
  * Platform budgets that must not be overdrawn (identifies per day, per 5 s), counted in Redis and shared by all hosts
- * that act for the account. Windows slide: within any window, no more permits are given than its limit. A platform
+ * that act for the account, or by all accounts that a host acts for. Windows slide: within any window, no more permits are given than its limit. A platform
  * whose windows are fixed is thereby asked for less than it would give, never for more.
  *
  * Structurally the adapters' `Budget`; state knows no adapter.
  */
 import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import { withDeadline } from '../async/abort.ts';
 import { TransientError } from '../errors.ts';
 import type { Keys } from './keys.ts';
@@ -26,19 +27,36 @@ type Permit =
   | { readonly granted: true }
   | { readonly granted: false; readonly retryAfterMs: number; readonly reason: string };
 
-/** @param account - budgets are shared by all connections and hosts of one account of one platform */
-export function createBudget(client: RedisClient, keys: Keys, platform: string, account: string) {
+/**
+ * @param account - budgets are shared by all connections and hosts of one account of one platform
+ * @param host - stands for the address this host comes from; several hosts behind one address are not known as such.
+ *   Default: the host's name
+ */
+export function createBudget(
+  client: RedisClient,
+  keys: Keys,
+  platform: string,
+  account: string,
+  host: string = hostname(),
+) {
   return {
     /**
      * Takes one permit from every limit, or none.
      *
      * @param limits - the same ones for every call with this `name`
+     * @param options - `scope`: who shares the budget; by default all who use the account
      * @throws TransientError when Redis gave no answer within 2 s: no permit then
      * @throws the signal's reason
      */
-    async take(name: string, limits: readonly Limit[], options: { signal: AbortSignal }): Promise<Permit> {
+    async take(
+      name: string,
+      limits: readonly Limit[],
+      options: { signal: AbortSignal; scope?: 'account' | 'host' },
+    ): Promise<Permit> {
       const args = [randomUUID(), ...limits.flatMap(({ count, windowMs }) => [count, windowMs])];
-      const key = keys.budget(platform, account, name);
+      // No account has a space in its name.
+      const sharers = options.scope === 'host' ? `host ${host}` : account;
+      const key = keys.budget(platform, sharers, name);
       const answer = await withDeadline(`budget ${name}`, ASK_DEADLINE_MS, options.signal, () =>
         ask(client, name, key, args),
       );

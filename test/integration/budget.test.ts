@@ -25,6 +25,19 @@ describe('budget', () => {
     expect(await hostA.take('start', limits, { signal })).toEqual({ granted: true });
   });
 
+  it('is shared by all accounts of a host where the platform counts addresses', async () => {
+    const keys = createKeys(redis.prefix());
+    const on = (account: string, host: string) => createBudget(redis.server.client(), keys, 'telegram', account, host);
+    const limits = [{ count: 2, windowMs: 60_000 }];
+    const take = (account: string, host: string) =>
+      on(account, host).take('new-bot', limits, { signal, scope: 'host' });
+    expect(await take('bot-1', 'host-a')).toEqual({ granted: true });
+    expect(await take('bot-2', 'host-a')).toEqual({ granted: true });
+    expect(await take('bot-3', 'host-a')).toMatchObject({ granted: false });
+    expect(await take('bot-3', 'host-b')).toEqual({ granted: true });
+    expect(await on('bot-3', 'host-a').take('new-bot', limits, { signal })).toEqual({ granted: true });
+  });
+
   it('never gives more than the limit to many who ask at once', async () => {
     const prefix = redis.prefix();
     const asked = Array.from({ length: 40 }, () =>

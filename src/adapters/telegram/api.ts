@@ -1,0 +1,113 @@
+/**
+ * Calls of the Bot API. The token stands in every URL, so no URL ever leaves this file: failures name the method and the
+ * host, never the path.
+ */
+import { explain } from '../../errors.ts';
+import { type HttpAnswer, type HttpClient, HttpFailure } from '../../http/client.ts';
+import { classify, envelope, LONGEST_ANSWER_BYTES, type RefusalClass } from './protocol.ts';
+
+/** The platform said no, in its own form. */
+export interface Refusal {
+  readonly kind: 'refused';
+  readonly method: string;
+  readonly code: number;
+  readonly class: RefusalClass;
+  readonly description: string;
+  /** How long it wants us to wait, ms; `null`: it names nothing. */
+  readonly retryAfterMs: number | null;
+  /** The new id of a group that has become a supergroup. */
+  readonly movedTo: string | null;
+}
+
+/** Something came that is no answer of the Bot API: a proxy's page, half a JSON. */
+export interface Garbled {
+  readonly kind: 'garbled';
+  readonly method: string;
+  readonly status: number;
+}
+
+/** No answer came. */
+export interface Unanswered {
+  readonly kind: 'unanswered';
+  readonly method: string;
+  readonly failure: HttpFailure;
+}
+
+export type Answer = { readonly kind: 'ok'; readonly result: unknown } | Refusal | Garbled | Unanswered;
+
+export interface CallOptions {
+  readonly signal: AbortSignal;
+  /** Bound of the whole call, ms. */
+  readonly deadlineMs: number;
+}
+
+export interface TelegramApi {
+  /**
+   * One call, one request.
+   *
+   * @throws the signal's reason, and nothing else
+   */
+  call(method: string, params: object, options: CallOptions): Promise<Answer>;
+}
+
+export interface TelegramApiOptions {
+  readonly http: HttpClient;
+  readonly apiBaseUrl: string;
+  readonly token: string;
+}
+
+export function createTelegramApi({ http, apiBaseUrl, token }: TelegramApiOptions): TelegramApi {
+  const base = `${apiBaseUrl.replace(/\/+$/, '')}/bot${token}`;
+  return {
+    async call(method, params, { signal, deadlineMs }) {
+      const request = {
+        what: method,
+        method: 'POST',
+        url: `${base}/${method}`,
+        json: params,
+        deadlineMs,
+        maxBodyBytes: LONGEST_ANSWER_BYTES,
+      } as const;
+      try {
+        return readAnswer(method, await http.request(request, { signal }));
+      } catch (failure) {
+        if (failure instanceof HttpFailure) return { kind: 'unanswered', method, failure };
+        throw failure;
+      }
+    },
+  };
+}
+
+/** The JSON decides; the HTTP status only repeats it, and a proxy may have written that. */
+export function readAnswer(method: string, { status, json, retryAfterMs }: HttpAnswer): Answer {
+  const read = envelope.safeParse(json);
+  if (!read.success) return { kind: 'garbled', method, status };
+  const { ok, result, error_code: code = status, description = '', parameters } = read.data;
+  if (ok) return result === undefined ? { kind: 'garbled', method, status } : { kind: 'ok', result };
+  const { retry_after: seconds, migrate_to_chat_id: movedTo } = parameters ?? {};
+  return {
+    kind: 'refused',
+    method,
+    code,
+    class: classify(code, description),
+    description: description.slice(0, 300),
+    retryAfterMs: seconds === undefined ? retryAfterMs : seconds * 1000,
+    movedTo: movedTo === undefined ? null : String(movedTo),
+  };
+}
+
+/** What went wrong, in words a search finds. */
+export function inWords(trouble: Refusal | Garbled | Unanswered): string {
+  switch (trouble.kind) {
+    case 'refused': {
+      const { method, code, description } = trouble;
+      return `${method}: ${description === '' ? 'refused' : description} (${code})`;
+    }
+    case 'garbled':
+      return `${trouble.method}: HTTP ${trouble.status} with a body that is no answer of the Bot API`;
+    case 'unanswered':
+      return explain(trouble.failure);
+    default:
+      return trouble satisfies never;
+  }
+}

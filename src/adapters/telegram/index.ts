@@ -1,0 +1,47 @@
+/** The Telegram adapter: the contract of `adapter.ts`, put together from the files beside this one. */
+import { FatalError } from '../../errors.ts';
+import type { Adapter, Capabilities, HoldContext, SenderContext } from '../adapter.ts';
+import { createTelegramApi, type TelegramApi } from './api.ts';
+import { hold } from './hold.ts';
+import { readTelegramOptions, type TelegramOptions } from './options.ts';
+import { createTelegramSender } from './outbound.ts';
+import { UPDATES_KEPT_MS } from './protocol.ts';
+
+const capabilities: Capabilities = {
+  // Two pollers of one bot cut each other off, and both confirm what they receive.
+  sharing: 'exclusive',
+  cursor: 'offset',
+  replay: 'replayable',
+  replayWindowMs: UPDATES_KEPT_MS,
+  acknowledgement: 'cumulative-next-call',
+  ordering: 'total',
+  pause: 'pause-poll',
+  // Longer than the platform keeps anything.
+  dedupeWindowMs: UPDATES_KEPT_MS + 3_600_000,
+  sendIdempotency: 'none',
+  sendNeedsConnection: false,
+  maxTextLength: 4_096,
+};
+
+/** One per process. Secrets it wants: `token`. */
+export function createTelegramAdapter(): Adapter {
+  const connect = (context: HoldContext | SenderContext): { options: TelegramOptions; api: TelegramApi } => {
+    const options = readTelegramOptions(context.options);
+    const { token = '' } = context.secrets;
+    if (token === '') {
+      throw new FatalError('CREDENTIAL_MISSING', 'telegram: token is missing; @BotFather shows it');
+    }
+    const { apiBaseUrl } = options;
+    return { options, api: createTelegramApi({ http: context.transport.http, apiBaseUrl, token }) };
+  };
+
+  return {
+    platform: 'telegram',
+    capabilities,
+    accountOf: (options) => readTelegramOptions(options).botId,
+    async hold(context) {
+      await hold(context, connect(context));
+    },
+    createSender: (context) => createTelegramSender(connect(context)),
+  };
+}

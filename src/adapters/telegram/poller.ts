@@ -1,0 +1,166 @@
+/**
+ * One run of polls, from the first call to the first failure. The order within is what nothing is lost by: poll → store
+ * the batch with the offset that follows it → only then poll again, because the next call confirms, and the platform
+ * deletes what is confirmed.
+ *
+ * Life is a completed getUpdates and nothing else: not a call that was started, not a send that went well.
+ *
+ * @see NousResearch/hermes-agent #47366, openclaw/openclaw #44595, #78422
+ */
+import { childController, settledWithin, sleep } from '../../async/abort.ts';
+import { watchForGaps } from '../../async/clock-gap.ts';
+import type { HoldContext } from '../adapter.ts';
+import type { Answer, TelegramApi } from './api.ts';
+import type { CallbackAnswers } from './callback-answers.ts';
+import { freshPool } from './fresh-pool.ts';
+import type { Inbox } from './inbox.ts';
+import { ALLOWED_UPDATES, batchOf, type Me, POLL_LIMIT, TIMEOUT_UNIT_MS } from './protocol.ts';
+import type { RunEnd } from './verdict.ts';
+
+export interface PollerDeps {
+  readonly context: HoldContext;
+  readonly api: TelegramApi;
+  readonly inbox: Inbox;
+  readonly callbacks: CallbackAnswers;
+  /** Aborts on drain, too. */
+  readonly stop: AbortSignal;
+  /** A poll was answered after waiting so long, ms. */
+  onAnswer(parkedMs: number): void;
+  /** We are listening, as far as anybody can tell. */
+  onProven(): void;
+}
+
+export interface RunPlan {
+  readonly self: Me;
+  /** How long polls wait, ms. */
+  readonly pollMs: number;
+  /** How the first poll proves that we are listening; see `Verdict`. */
+  readonly opening: 'quick' | 'undisturbed';
+}
+
+/**
+ * How much longer than asked an answer may take, beside the time of a dial, ms: the platform holds back quick repetitions
+ * and conflicts for up to 3 s.
+ */
+const HOLD_BACK_MS = 3_000;
+/** Two live pollers meet every 3 to 7 s; who is left alone for this long has no rival, ms. */
+const UNDISTURBED_MS = 8_000;
+/** First poll where a rival may be, ms. */
+const PROBE_MS = 10_000;
+/** How long storing may take before status says that nothing is polled, ms. */
+const STORE_PATIENCE_MS = 3_000;
+/** A long poll that comes back empty this soon did not wait, ms. */
+const TOO_SOON_MS = 100;
+/** Least time between two such polls, ms: a server without long polling would be asked thousands of times a second. */
+const LEAST_SPACING_MS = 250;
+
+class ClockGap extends Error {
+  override readonly name = 'ClockGap';
+}
+
+export class Poller {
+  readonly #deps: PollerDeps;
+  readonly #plan: RunPlan;
+  readonly #answerMs: number;
+  readonly #startedAt: number;
+  #proven = false;
+
+  constructor(deps: PollerDeps, plan: RunPlan) {
+    this.#deps = deps;
+    this.#plan = plan;
+    this.#answerMs = deps.context.dialTimeoutMs + HOLD_BACK_MS;
+    this.#startedAt = deps.context.clock.monotonic();
+  }
+
+  /**
+   * Polls until something fails.
+   *
+   * @throws the stop signal's reason; FencedError when the lease is found lost
+   */
+  async run(): Promise<RunEnd> {
+    const { health, clock } = this.#deps.context;
+    health.maxSilence(this.#plan.pollMs + this.#answerMs);
+    for (let quick = this.#plan.opening === 'quick'; ; quick = false) {
+      if (!(await this.#stored())) return { cause: 'storage' };
+      const waitMs = this.#proven ? this.#plan.pollMs : quick ? 0 : Math.min(PROBE_MS, this.#plan.pollMs);
+      const startedAt = clock.monotonic();
+      const answer = await this.#poll(waitMs);
+      if (answer instanceof ClockGap) {
+        await this.#startOver(answer.message);
+        quick = true;
+        continue;
+      }
+      const parkedMs = clock.monotonic() - startedAt;
+      if (answer.kind !== 'ok') return { cause: 'call', trouble: answer, parkedMs };
+      const batch = batchOf(answer.result);
+      if (batch === null) {
+        return { cause: 'call', trouble: { kind: 'garbled', method: 'getUpdates', status: 200 }, parkedMs };
+      }
+      await this.#answered(batch, waitMs, parkedMs);
+    }
+  }
+
+  /** Waits a moment for what was received to be stored. @returns false when it is not, or there is no room for more */
+  async #stored(): Promise<boolean> {
+    const { context, stop } = this.#deps;
+    const stored = await settledWithin(context.sink.flush({ signal: stop }), STORE_PATIENCE_MS);
+    return stored && !context.sink.full;
+  }
+
+  /** @throws the stop signal's reason */
+  async #poll(waitMs: number): Promise<Answer | ClockGap> {
+    const { api, context, inbox, stop } = this.#deps;
+    const deadlineMs = waitMs + this.#answerMs;
+    if (!this.#proven) context.health.connecting('replaying', context.clock.now() + deadlineMs);
+    const { offset } = inbox;
+    const params = {
+      ...(offset === null ? {} : { offset }),
+      limit: POLL_LIMIT,
+      timeout: Math.floor(waitMs / TIMEOUT_UNIT_MS),
+      // A list that is left out stays as the last poller has set it.
+      ...(this.#proven ? {} : { allowed_updates: ALLOWED_UPDATES }),
+    };
+    using call = childController(stop);
+    using _gaps = watchForGaps(context, (ms) => call.abort(new ClockGap(`${Math.round(ms / 1000)} s went by unseen`)));
+    context.assertHeld();
+    try {
+      return await api.call('getUpdates', params, { signal: call.signal, deadlineMs });
+    } catch (error) {
+      if (error instanceof ClockGap) return error;
+      throw error;
+    }
+  }
+
+  /** After sleep or a freeze the peer has most likely forgotten us: a new socket at once, and nobody failed. */
+  async #startOver(why: string): Promise<void> {
+    const { health, transport, log } = this.#deps.context;
+    const reason = `${why} (sleep, or a frozen process): polling anew`;
+    log.info({ event: 'clock-gap', reason }, reason);
+    health.lost(reason);
+    this.#proven = false;
+    await freshPool(transport.http);
+  }
+
+  async #answered(batch: readonly unknown[], waitMs: number, parkedMs: number): Promise<void> {
+    const { context, inbox, callbacks, onAnswer, stop } = this.#deps;
+    context.health.roundTrip();
+    context.health.frame();
+    onAnswer(parkedMs);
+    this.#prove();
+    const { count, progress, callbackIds } = inbox.take(batch, this.#plan.self);
+    if (callbackIds.length > 0 && (await this.#stored())) callbacks.answer(callbackIds);
+    const idle = count === 0 ? waitMs >= TIMEOUT_UNIT_MS && parkedMs < TOO_SOON_MS : !progress;
+    if (idle) await sleep(Math.max(0, LEAST_SPACING_MS - parkedMs), { signal: stop });
+  }
+
+  #prove(): void {
+    if (this.#proven) return;
+    const { clock, health, gate } = this.#deps.context;
+    const isEnough = this.#plan.opening === 'quick' || clock.monotonic() - this.#startedAt >= UNDISTURBED_MS;
+    if (!isEnough) return;
+    this.#proven = true;
+    gate.proven();
+    this.#deps.onProven();
+    health.live(this.#deps.inbox.proven());
+  }
+}

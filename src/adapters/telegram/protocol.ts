@@ -1,0 +1,149 @@
+/**
+ * Facts of the Bot API and nothing else: names, limits, and what a refusal means.
+ *
+ * Sources, all read on 2026-11-22: the server itself (tdlib/telegram-bot-api, `Client.cpp`, `ClientManager.cpp`; its queue
+ * tdlib/td, `TQueue.cpp`), and the reference as carried by the npm package `@grammyjs/types`.
+ */
+import { z } from 'zod';
+
+/**
+ * What we ask to be told. Sent with the first poll of each run, because a list that is left out stays as whoever polled
+ * before has set it, across processes. A kind that is not on it is not even stored by the platform.
+ *
+ * @see tdlib/telegram-bot-api, `Client::get_allowed_update_types`
+ */
+export const ALLOWED_UPDATES = [
+  'message',
+  'edited_message',
+  'channel_post',
+  'edited_channel_post',
+  'callback_query',
+  'my_chat_member',
+] as const;
+
+/** Longest wait of one getUpdates that the platform grants, ms. @see tdlib/telegram-bot-api, `LONG_POLL_MAX_TIMEOUT` */
+export const LONGEST_POLL_MS = 50_000;
+/** getUpdates takes whole seconds. */
+export const TIMEOUT_UNIT_MS = 1_000;
+/** Updates per answer, the platform's own maximum. */
+export const POLL_LIMIT = 100;
+/** How long the platform keeps what nobody has confirmed, ms; counted from each message's own date. */
+export const UPDATES_KEPT_MS = 24 * 3_600_000;
+/** Longest answer of getUpdates: the platform cuts batches at about 4 MiB. With room for its last update, bytes. */
+export const LONGEST_ANSWER_BYTES = 16 * 1024 * 1024;
+/** Longest raw text that is parsed for markup, bytes. */
+export const LONGEST_MARKUP_BYTES = 32_768;
+/** A shown "typing" lasts so long, ms. @see reference, sendChatAction */
+export const CHAT_ACTION_MS = 5_000;
+/** The General topic of a forum. It is written to without a thread id. @see tdlib/telegram-bot-api */
+export const GENERAL_TOPIC = 1;
+
+/**
+ * New bots that one client address may bring to the platform: 20 a minute and 600 an hour, of which we take three
+ * quarters. @see tdlib/telegram-bot-api, `ClientManager::send`
+ */
+export const NEW_BOT_LIMITS = [
+  { count: 15, windowMs: 60_000 },
+  { count: 450, windowMs: 3_600_000 },
+] as const;
+
+/**
+ * - `credential`: the token is unknown, revoked or malformed
+ * - `misdirected`: a self-hosted server takes only some tokens
+ * - `rival`: somebody else polls with this token; `webhook`: one is set, which excludes polling
+ * - `flood`: too much, too fast; `server`: the platform's bad minute
+ * - `markup`: the markup of a text cannot be parsed, and nothing was sent
+ * - `too-long`, `moved` (the group has a new id), `target-gone` (blocked, kicked, deleted)
+ * - `late-answer`: a pressed button was answered too late
+ * - `refused`: any other refusal for good
+ */
+export type RefusalClass =
+  | 'credential'
+  | 'misdirected'
+  | 'rival'
+  | 'webhook'
+  | 'flood'
+  | 'server'
+  | 'markup'
+  | 'too-long'
+  | 'moved'
+  | 'target-gone'
+  | 'late-answer'
+  | 'refused';
+
+interface RefusalRule {
+  /** One code, or all from `from` to `to`. */
+  readonly code: number | { readonly from: number; readonly to: number };
+  /** Found in the description; left out: any. */
+  readonly says?: RegExp;
+  readonly class: RefusalClass;
+}
+
+/**
+ * The first rule that fits decides. Descriptions are matched without case.
+ *
+ * @see tdlib/telegram-bot-api, `Client::fail_query` and its callers; td, `MessageEntity.cpp` for "can't parse entities"
+ */
+const REFUSAL_RULES: readonly RefusalRule[] = [
+  { code: 400, says: /can't parse entities|can't find end|unsupported start tag/i, class: 'markup' },
+  { code: 400, says: /upgraded to a supergroup/i, class: 'moved' },
+  { code: 400, says: /(message|caption|text) is too long/i, class: 'too-long' },
+  { code: 400, says: /query is too old|query id is invalid/i, class: 'late-answer' },
+  { code: 401, class: 'credential' },
+  { code: 403, class: 'target-gone' },
+  // "Not Found: method not found" is a mistake of ours; the bare form is a token or path nobody knows.
+  { code: 404, says: /method not found/i, class: 'refused' },
+  { code: 404, class: 'credential' },
+  { code: 409, says: /webhook/i, class: 'webhook' },
+  { code: 409, class: 'rival' },
+  { code: 413, class: 'too-long' },
+  { code: 421, class: 'misdirected' },
+  { code: 420, class: 'flood' },
+  { code: 429, class: 'flood' },
+  { code: { from: 500, to: 599 }, class: 'server' },
+];
+
+/** Whoever has no rule is refused for good. */
+export function classify(code: number, description: string): RefusalClass {
+  const fits = (rule: RefusalRule) =>
+    (typeof rule.code === 'number' ? rule.code === code : code >= rule.code.from && code <= rule.code.to) &&
+    (rule.says === undefined || rule.says.test(description));
+  return REFUSAL_RULES.find(fits)?.class ?? 'refused';
+}
+
+/** An id: some exceed 32 bits, all are below 2^53. */
+const id = z.int();
+
+export const envelope = z.looseObject({
+  ok: z.boolean(),
+  result: z.unknown().optional(),
+  error_code: z.int().optional(),
+  description: z.string().optional().catch(undefined),
+  parameters: z
+    .looseObject({
+      retry_after: z.number().nonnegative().optional().catch(undefined),
+      migrate_to_chat_id: id.optional().catch(undefined),
+    })
+    .optional()
+    .catch(undefined),
+});
+
+export const me = z.object({
+  id,
+  username: z.string().optional().catch(undefined),
+});
+
+export type Me = z.infer<typeof me>;
+
+export const webhookInfo = z.looseObject({ url: z.string().catch('') });
+
+/** Only the id is required: whatever else an update is, it must be stored and passed over. */
+export const update = z.looseObject({ update_id: z.int().nonnegative() });
+
+export type Update = z.infer<typeof update>;
+
+/** @returns the list of updates; `null` when the answer is no such list, or has not one with an id */
+export function batchOf(result: unknown): readonly unknown[] | null {
+  if (!Array.isArray(result)) return null;
+  return result.length === 0 || result.some((item) => update.safeParse(item).success) ? result : null;
+}
