@@ -15,6 +15,8 @@ import { pathId, type Resolved, resolveReferences } from './config/references.ts
 import { configSchema, type ParsedConfig } from './config/schema.ts';
 import type { Timings } from './config/timings.ts';
 import { ConfigError } from './errors.ts';
+import { secretsIn } from './http/proxy/proxy-url.ts';
+import { environmentProblems, PROXY_VARIABLES, type ProxyEnvironment } from './http/proxy/route.ts';
 import { type LogLevel, registerSecret } from './log.ts';
 import { type ConnectionId, connectionId } from './model.ts';
 
@@ -41,6 +43,8 @@ export interface Config {
   readonly access: 'open';
   readonly agent: AgentConfig;
   readonly connections: readonly ConnectionConfig[];
+  /** HTTPS_PROXY and its like, for connections without a proxy of their own. May hold passwords: never leaves the process. */
+  readonly proxyEnvironment: ProxyEnvironment;
   /**
    * One protection that a demonstration switches off (`HOLDFAST_SABOTAGE`), to show what it prevents; `null` in service.
    */
@@ -100,11 +104,24 @@ export function loadConfig(options: LoadOptions = {}): Config {
   const parsed = configSchema.safeParse(resolved.document);
   const problems = [...resolved.problems, ...schemaProblems(parsed.error, resolved)];
   if (secrets === 'needed' && isEmpty(found)) problems.push(nothingConfigured(cwd));
+  const proxyEnvironment = secrets === 'needed' ? proxyVariables(env) : {};
+  // A variable that nobody reads is nobody's problem.
+  if (parsed.data?.connections.some(({ proxy }) => proxy === undefined)) {
+    problems.push(...environmentProblems(proxyEnvironment));
+  }
   if (problems.length > 0 || parsed.data === undefined) {
     throw new ConfigError(problems.map((line) => inTermsOf(found.variables, env, line)));
   }
-  if (secrets === 'needed') for (const secret of secretsOf(parsed.data)) registerSecret(secret);
-  return { ...build(parsed.data, found, secrets === 'needed'), sabotage: sabotageOf(env) };
+  if (secrets === 'needed') {
+    for (const secret of secretsOf(parsed.data)) registerSecret(secret);
+    for (const value of Object.values(proxyEnvironment))
+      for (const secret of secretsIn(value ?? '')) registerSecret(secret);
+  }
+  return { ...build(parsed.data, found, secrets === 'needed'), proxyEnvironment, sabotage: sabotageOf(env) };
+}
+
+function proxyVariables(env: NonNullable<LoadOptions['env']>): ProxyEnvironment {
+  return Object.fromEntries(PROXY_VARIABLES.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
 }
 
 /** What the schema says, less what only follows from a reference that failed. */
@@ -141,7 +158,11 @@ function sabotageOf(env: NonNullable<LoadOptions['env']>): Config['sabotage'] {
   ]);
 }
 
-function build(parsed: ParsedConfig, found: ConfigDocument, withSecrets: boolean): Omit<Config, 'sabotage'> {
+function build(
+  parsed: ParsedConfig,
+  found: ConfigDocument,
+  withSecrets: boolean,
+): Omit<Config, 'sabotage' | 'proxyEnvironment'> {
   const agent = parsed.agent;
   return {
     source: found.source,
@@ -172,10 +193,10 @@ function withoutSecrets(agent: AgentConfig): AgentConfig {
 }
 
 function splitConnection(connection: ParsedConfig['connections'][number], withSecrets: boolean): ConnectionConfig {
-  const { id, platform, enabled, lateReply, clientSecret } = connection;
+  const { id, platform, enabled, lateReply, clientSecret, proxy } = connection;
   const options = qqOptionsOf(connection);
   const fingerprint = createHash('sha256')
-    .update(JSON.stringify([platform, options, clientSecret]))
+    .update(JSON.stringify([platform, options, clientSecret, ...(proxy === undefined ? [] : [proxy])]))
     .digest('hex');
   return {
     id: connectionId(id),
@@ -183,7 +204,7 @@ function splitConnection(connection: ParsedConfig['connections'][number], withSe
     enabled,
     lateReply,
     options,
-    secrets: withSecrets ? { clientSecret } : {},
+    secrets: withSecrets ? { clientSecret, ...(proxy === undefined ? {} : { proxy }) } : {},
     fingerprint: fingerprint.slice(0, 16),
   };
 }
@@ -197,7 +218,10 @@ function* secretsOf({ redis, agent, http, connections }: ParsedConfig): Generato
   if (agent.kind === 'openai' && agent.apiKey !== undefined) yield agent.apiKey;
   if (agent.kind === 'webhook') yield agent.secret;
   if (http?.adminToken !== undefined) yield http.adminToken;
-  for (const { clientSecret } of connections) yield clientSecret;
+  for (const { clientSecret, proxy } of connections) {
+    yield clientSecret;
+    yield* secretsIn(proxy ?? '');
+  }
 }
 
 function* warningsAbout(

@@ -1,6 +1,8 @@
 /** Options of a connection to the QQ Bot platform. Facts: tencent-connect/bot-docs, docs/develop/api-v2, read 2026-11-22. */
 import { z } from 'zod';
-import { count, durationMs, httpUrl, keysOf, oneOf, text, yesOrNo } from './fields.ts';
+import { connectionKeys } from './connection.ts';
+import { count, durationMs, httpUrl, keysOf, oneOf, text } from './fields.ts';
+import { proxyField } from './proxy.ts';
 
 /** @see tencent-connect/bot-docs, dev-prepare/interface-framework/event-emit.md */
 const QQ_INTENTS = {
@@ -47,18 +49,10 @@ const freshIdentify = z
     'Planned new session for old ones, in a quiet moment; what arrives in between is lost and recorded as a gap. false: never.',
   );
 
-const CONNECTION_ID_PATTERN = /^[a-z][a-z0-9-]{0,62}$/;
-
 export const qqSchema = keysOf(
   {
-    id: z
-      .string({ error: 'is missing; add a name such as id: qq-main' })
-      .regex(CONNECTION_ID_PATTERN, {
-        error: 'must start with a-z and have at most 63 of a-z, 0-9 and "-", for example qq-main',
-      })
-      .describe('Name of the connection, stable over its life.'),
+    ...connectionKeys('qq-main'),
     platform: z.literal('qq').describe('The QQ Bot platform.'),
-    enabled: yesOrNo(true, 'Whether the connection should run.'),
     lateReply: oneOf(
       ['active', 'drop'],
       'A reply whose window has passed: sent as a message of its own, or kept as a dead letter.',
@@ -98,9 +92,9 @@ export const qqSchema = keysOf(
     }),
     sendTimeoutMs: durationMs(10_000, 'Bound of one send; QQ asks for at least 5 s.', { least: 100, most: 120_000 }),
     maxReplyChars: count(2_000, 'Longest text of one message; longer replies are split.', { least: 100, most: 10_000 }),
+    proxy: proxyField,
   },
   {
-    proxy: 'is not supported yet: a later version dials through proxies; remove it',
     token: 'is the retired way to log in; use clientSecret',
   },
 ).check((context) => {
@@ -116,13 +110,16 @@ export const qqSchema = keysOf(
 });
 
 type QqConnection = z.output<typeof qqSchema>;
-type OwnKeys = Omit<QqConnection, 'id' | 'platform' | 'enabled' | 'lateReply' | 'clientSecret' | 'maxReplyChars'>;
+type OwnKeys = Omit<
+  QqConnection,
+  'id' | 'platform' | 'enabled' | 'lateReply' | 'clientSecret' | 'proxy' | 'maxReplyChars'
+>;
 /** What the adapter gets as its options: JSON, no secret, also stored in Redis. */
 export type QqOptions = Readonly<OwnKeys & { readonly maxTextLength: number }>;
 
 /** The adapter's part of a connection. */
 export function qqOptionsOf(connection: QqConnection): QqOptions {
-  const { id, platform, enabled, lateReply, clientSecret, maxReplyChars, ...own } = connection;
+  const { id, platform, enabled, lateReply, clientSecret, proxy, maxReplyChars, ...own } = connection;
   return { ...own, maxTextLength: maxReplyChars };
 }
 

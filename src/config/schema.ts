@@ -88,7 +88,7 @@ export const configSchema = keysOf(
       })
       .describe('The connections to hold.'),
   },
-  { proxy: 'is not supported yet: a later version dials through proxies; remove it' },
+  { proxy: 'belongs to a connection; write it there, or set HTTPS_PROXY for all of them' },
 );
 
 export type ParsedConfig = z.output<typeof configSchema>;

@@ -1,5 +1,5 @@
 /** Keys whose values are secret, wherever they stand. Each may be given as `<key>File`: the path of a file with the value. */
-export const SECRET_KEYS: ReadonlySet<string> = new Set(['clientSecret', 'secret', 'apiKey', 'adminToken']);
+export const SECRET_KEYS: ReadonlySet<string> = new Set(['clientSecret', 'secret', 'apiKey', 'adminToken', 'proxy']);
 
 /** `redis.url` may hold a password, so it too may come from a file. */
 export const FILE_KEYS: ReadonlySet<string> = new Set([...SECRET_KEYS, 'url']);

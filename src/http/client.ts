@@ -5,6 +5,8 @@
  */
 import { Agent, type Dispatcher } from 'undici';
 import { TransientError } from '../errors.ts';
+import { createDialer, type Dialer } from './proxy/dialer.ts';
+import { TunnelFailure } from './proxy/tunnel.ts';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'PATCH';
@@ -43,8 +45,8 @@ export class HttpFailure extends TransientError {
 }
 
 export interface HttpClientOptions {
-  /** Bound of DNS, TCP and TLS together, ms. @defaultValue 5000 */
-  readonly connectTimeoutMs?: number;
+  /** Opens the sockets. @defaultValue one that goes straight to the target, within 5000 ms */
+  readonly dialer?: Dialer;
   /** Longest body that is read, bytes. @defaultValue 4 MiB */
   readonly maxBodyBytes?: number;
   /** Sockets kept per origin. @defaultValue 64 */
@@ -64,10 +66,11 @@ export interface HttpClient {
 }
 
 export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
-  const { connectTimeoutMs = 5000, maxBodyBytes = 4 * 1024 * 1024, connections = 64 } = options;
+  const { maxBodyBytes = 4 * 1024 * 1024, connections = 64 } = options;
+  const dialer = options.dialer ?? createDialer({ router: () => ({ kind: 'direct' }) });
   const newPool = () => ({
     // The two timeouts are off because the deadline of the call covers them.
-    agent: new Agent({ connect: { timeout: connectTimeoutMs }, headersTimeout: 0, bodyTimeout: 0, connections }),
+    agent: new Agent({ connect: dialer.connect, headersTimeout: 0, bodyTimeout: 0, connections }),
     calls: 0,
   });
   let pool = newPool();
@@ -78,7 +81,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
       const used = pool;
       used.calls += 1;
       try {
-        return await exchange(used.agent, request, request.maxBodyBytes ?? maxBodyBytes, signal);
+        return await exchange(used.agent, dialer, request, request.maxBodyBytes ?? maxBodyBytes, signal);
       } catch (error) {
         // Calls that follow dial anew; those in flight finish on the old pool, each at its own deadline.
         if (error instanceof HttpFailure && pool === used) pool = newPool();
@@ -96,7 +99,13 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
   };
 }
 
-function exchange(pool: Agent, request: HttpRequest, maxBodyBytes: number, signal: AbortSignal): Promise<HttpAnswer> {
+function exchange(
+  pool: Agent,
+  dialer: Dialer,
+  request: HttpRequest,
+  maxBodyBytes: number,
+  signal: AbortSignal,
+): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const url = new URL(request.url);
     let controller: Dispatcher.DispatchController | undefined;
@@ -123,7 +132,11 @@ function exchange(pool: Agent, request: HttpRequest, maxBodyBytes: number, signa
       finish(() => reject(signal.reason), new Error('aborted'));
       controller?.abort(new Error('aborted'));
     };
-    const timer = setTimeout(() => fail('DEADLINE', `no answer within ${request.deadlineMs} ms`), request.deadlineMs);
+    const timer = setTimeout(() => {
+      const dialing = controller === undefined ? dialer.waitingFor(url) : null;
+      const waiting = dialing === null ? '' : `, waiting for ${dialing}`;
+      fail('DEADLINE', `no answer within ${request.deadlineMs} ms${waiting}`);
+    }, request.deadlineMs);
     signal.addEventListener('abort', onAbort, { once: true });
 
     const body = request.json === undefined ? null : JSON.stringify(request.json);
@@ -147,8 +160,13 @@ function exchange(pool: Agent, request: HttpRequest, maxBodyBytes: number, signa
         finish(() => resolve(answer), new Error('answered'));
       },
       onResponseError(_controller, error) {
-        if (status === 0) fail('TRANSPORT', inWords(error, url), error);
-        else fail('HTTP_BODY', `the answer (HTTP ${status}) was cut short (${inWords(error, url)})`, error);
+        if (status === 0) fail('TRANSPORT', inWords(error, dialer.placeOf(url)), error);
+        else
+          fail(
+            'HTTP_BODY',
+            `the answer (HTTP ${status}) was cut short (${inWords(error, dialer.placeOf(url))})`,
+            error,
+          );
       },
     };
     pool.dispatch(
@@ -195,8 +213,8 @@ export function readRetryAfter(value: string | undefined, now = Date.now()): num
 }
 
 /** A network error in words a search finds: the system's code, and where it went. */
-export function inWords(error: unknown, url: URL): string {
-  const place = url.host;
+export function inWords(error: unknown, place: string): string {
+  if (error instanceof TunnelFailure) return error.message;
   const code = codeOf(error);
   switch (code) {
     case 'ECONNREFUSED':

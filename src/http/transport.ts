@@ -4,6 +4,8 @@
  * then has nothing left to speak through.
  */
 import { createHttpClient, type HttpClient, HttpFailure } from './client.ts';
+import { createDialer } from './proxy/dialer.ts';
+import { createRouter, describeRoute, type RouteSettings } from './proxy/route.ts';
 import { openWebSocket, type WebSocketHandle, type WebSocketListener, type WebSocketRequest } from './web-socket.ts';
 
 export interface Transport {
@@ -19,8 +21,16 @@ export interface OwnedTransport extends Transport {
   destroy(): Promise<void>;
 }
 
-export function createTransport(): OwnedTransport {
-  const client = createHttpClient();
+export interface TransportOptions extends RouteSettings {
+  /** Authorities to trust, PEM. @defaultValue those of Node, with NODE_EXTRA_CA_CERTS */
+  readonly ca?: string;
+}
+
+/** @throws Error when the proxy's URL cannot be read, which the configuration would have told */
+export function createTransport(options: TransportOptions): OwnedTransport {
+  const router = createRouter(options);
+  const dialer = createDialer({ router, ca: options.ca });
+  const client = createHttpClient({ dialer });
   const sockets = new Set<WebSocketHandle>();
   let destroyed = false;
 
@@ -34,7 +44,7 @@ export function createTransport(): OwnedTransport {
     },
     openWebSocket(request, listener) {
       if (destroyed) throw new Error(CLOSED);
-      const socket = openWebSocket(request, {
+      const forgetting: WebSocketListener = {
         opened: () => listener.opened(),
         text: (text) => listener.text(text),
         binary: (data) => listener.binary(data),
@@ -43,7 +53,8 @@ export function createTransport(): OwnedTransport {
           sockets.delete(socket);
           listener.ended(end);
         },
-      });
+      };
+      const socket = openWebSocket(request, forgetting, dialer);
       sockets.add(socket);
       return {
         ...socket,
@@ -53,7 +64,7 @@ export function createTransport(): OwnedTransport {
         },
       };
     },
-    routeOf: () => 'direct',
+    routeOf: (url) => describeRoute(router(new URL(url))),
     async destroy() {
       destroyed = true;
       for (const socket of sockets) socket.terminate();

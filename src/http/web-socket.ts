@@ -2,9 +2,11 @@
  * One outgoing WebSocket with a deadline over the whole dial, as plain callbacks: a frame may arrive in the same tick as
  * the upgrade, so listeners that were attached after an awaited dial could miss the platform's first words.
  */
+import type { createConnection, Socket } from 'node:net';
 import WebSocket, { type RawData } from 'ws';
 import { TransientError } from '../errors.ts';
 import { inWords } from './client.ts';
+import type { Dialer } from './proxy/dialer.ts';
 
 export interface WebSocketRequest {
   /** `ws:` or `wss:`; certificates are always verified. */
@@ -41,14 +43,24 @@ export interface WebSocketHandle {
   terminate(): void;
 }
 
-export function openWebSocket(request: WebSocketRequest, listener: WebSocketListener): WebSocketHandle {
+/** @param dialer - opens the socket. @defaultValue straight to the target */
+export function openWebSocket(
+  request: WebSocketRequest,
+  listener: WebSocketListener,
+  dialer?: Dialer,
+): WebSocketHandle {
   const url = new URL(request.url);
+  const place = dialer?.placeOf(url) ?? url.host;
+  const dialing = new AbortController();
+  const tunnel = dialer?.tunnelTo(url, dialing.signal) ?? null;
   const socket = new WebSocket(url, {
     perMessageDeflate: false,
     maxPayload: request.maxPayload ?? 4 * 1024 * 1024,
     followRedirects: false,
     // A frame with a broken character shall be one odd frame, not the end of the socket and, replayed, of the next one.
     skipUTF8Validation: true,
+    ...(dialer?.ca === undefined ? {} : { ca: dialer.ca }),
+    ...(tunnel === null ? {} : { createConnection: connectionBy(tunnel.socket) }),
   });
   let opened = false;
   let ended = false;
@@ -59,16 +71,18 @@ export function openWebSocket(request: WebSocketRequest, listener: WebSocketList
     if (ended) return;
     ended = true;
     clearTimeout(deadline);
+    dialing.abort();
     listener.ended(how);
   };
   const notOpened = (why: string, cause?: unknown) => {
     end({ kind: 'not-opened', error: new TransientError('TRANSPORT', why, { cause }) });
     socket.terminate();
   };
-  const deadline = setTimeout(
-    () => notOpened(`gateway dial: not open within ${request.deadlineMs} ms (${url.host})`),
-    request.deadlineMs,
-  );
+  const deadline = setTimeout(() => {
+    const dial = tunnel?.waitingFor() ?? null;
+    const waiting = dial === null ? '' : `, waiting for ${dial}`;
+    notOpened(`gateway dial: not open within ${request.deadlineMs} ms (${place})${waiting}`);
+  }, request.deadlineMs);
 
   socket.on('open', () => {
     clearTimeout(deadline);
@@ -79,7 +93,7 @@ export function openWebSocket(request: WebSocketRequest, listener: WebSocketList
   socket.on('unexpected-response', (req, response) => {
     refusal = new TransientError(
       'TRANSPORT',
-      `gateway refused the upgrade with HTTP ${response.statusCode} (${url.host})`,
+      `gateway refused the upgrade with HTTP ${response.statusCode} (${place})`,
     );
     response.resume();
     req.destroy();
@@ -97,11 +111,11 @@ export function openWebSocket(request: WebSocketRequest, listener: WebSocketList
   // ws reports trouble first and the close after it; without this listener the error would be thrown.
   socket.on('error', (error: Error) => {
     trouble = error;
-    if (!opened) notOpened(`gateway dial: ${inWords(error, url)}`, error);
+    if (!opened) notOpened(`gateway dial: ${inWords(error, place)}`, error);
   });
   socket.on('close', (code: number, reason: Buffer) => {
     if (opened) end({ kind: 'closed', code, reason: reason.toString('utf8').slice(0, 200), error: trouble });
-    else notOpened(`gateway dial: closed before it opened (${url.host})`);
+    else notOpened(`gateway dial: closed before it opened (${place})`);
   });
 
   return {
@@ -116,9 +130,21 @@ export function openWebSocket(request: WebSocketRequest, listener: WebSocketList
     terminate: () => {
       ended = true;
       clearTimeout(deadline);
+      dialing.abort();
       socket.terminate();
     },
   };
+}
+
+/** Node takes a socket that comes later through a second argument, which the types do not know. */
+function connectionBy(socket: Promise<Socket>): typeof createConnection {
+  const create = (_options: unknown, onCreated: (error: Error | null, socket?: Socket) => void) => {
+    socket.then(
+      (stands) => onCreated(null, stands),
+      (error: Error) => onCreated(error),
+    );
+  };
+  return create as unknown as typeof createConnection;
 }
 
 /** A failed write ends the socket, and the 'close' event tells it. */

@@ -3,13 +3,13 @@ import type { Logger } from 'pino';
 import type { Adapter, Secrets } from '../adapters/adapter.ts';
 import { createAgent } from '../agents/create-agent.ts';
 import type { Config } from '../config.ts';
-import { createTransport } from '../http/transport.ts';
 import type { ConnectionId } from '../model.ts';
 import type { Safeguards } from '../state/safeguards.ts';
 import { createDeliveryWorker } from '../workers/delivery-worker.ts';
 import { createTurnWorker } from '../workers/turn-worker.ts';
 import type { Role } from './role.ts';
 import type { Storage } from './storage.ts';
+import { transportsBy } from './transports.ts';
 
 export interface MessageRoleOptions {
   readonly config: Config;
@@ -30,7 +30,7 @@ export function startAgentRole(options: MessageRoleOptions): Role {
     agent: createAgent(config.agent),
     adapters,
     secretsOf,
-    openTransport: createTransport,
+    openTransport: transportsBy(config),
     safeguards,
     lockMs: config.timings.turnLockMs,
     stalledCheckMs: config.timings.stalledEveryMs,
@@ -50,7 +50,7 @@ export function startDeliveryRole(options: MessageRoleOptions): Role {
     keys: storage.keys,
     adapters,
     secretsOf,
-    openTransport: createTransport,
+    openTransport: transportsBy(config),
     safeguards,
     lockMs: config.timings.turnLockMs,
     stalledCheckMs: config.timings.stalledEveryMs,

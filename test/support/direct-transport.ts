@@ -2,5 +2,5 @@ import { createTransport, type OwnedTransport } from '../../src/http/transport.t
 
 /** No proxy, whatever the environment of the test run says. */
 export function openDirect(): OwnedTransport {
-  return createTransport();
+  return createTransport({ proxy: 'direct', environment: {} });
 }

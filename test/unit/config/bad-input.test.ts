@@ -162,9 +162,9 @@ describe('one clear line', () => {
       'connections[0] (qq-main).freshIdentify.after: is not a known key; did you mean "afterMs"?',
     ],
     [
-      'a proxy',
-      qq('proxy: direct'),
-      'connections[0] (qq-main).proxy: is not supported yet: a later version dials through proxies; remove it',
+      'a proxy with an unknown scheme',
+      qq('proxy: ftp://user:hunter22@10.0.0.1:21'),
+      'connections[0] (qq-main).proxy: has a scheme that is not supported; write http://host:port, https://, socks5:// or socks5h://, with user:password@ where it is needed',
     ],
     [
       'the retired token',
