@@ -53,12 +53,17 @@ export const BLIND: Memory = { ...NO_MEMORY, redis: { runId: '', since: 0 } };
 
 /** A job was fetched but no lease claimed: after this long its fetcher is taken to be gone, ms. */
 const ORPHAN_LOCK_MS = 3_000;
-/** A tenure just ended moves its own job within moments; only after this do we, ms. */
+/**
+ * A tenure just ended moves its own job within moments; only after this do we, ms. A lease that ran out was ended by
+ * nobody: its holder is gone or cut off, and nothing is to be waited for.
+ */
 const SETTLING_MS = 500;
 
 export interface Plan {
   readonly actions: readonly Action[];
   readonly memory: Memory;
+  /** Until the first of the leases that stand now runs out, unless it is renewed, ms; `null`: none stands. */
+  readonly leaseEndsInMs: number | null;
 }
 
 /** @param now - our monotonic clock, ms */
@@ -93,13 +98,18 @@ export function plan(seen: Observation, memory: Memory, now: number, timings: Pl
         : placeJob(connection, seen.redisNow, orphanFor, timings)),
     );
   }
-  return { actions, memory: { redis, suspects, orphanLocks } };
+  return { actions, memory: { redis, suspects, orphanLocks }, leaseEndsInMs: firstLeaseEnd(seen) };
 }
 
 /** A scheduler that just started trusts Redis's own uptime; one that went blind, or saw another run id, counts anew. */
 function redisSince(seen: Observation, memory: Memory, now: number): { runId: string; since: number } {
   if (memory.redis === null) return { runId: seen.runId, since: now - seen.uptimeMs };
   return memory.redis.runId === seen.runId ? memory.redis : { runId: seen.runId, since: now };
+}
+
+function firstLeaseEnd({ connections, redisNow }: Observation): number | null {
+  const ends = connections.flatMap((one) => (isHeld(one, redisNow) ? [one.lease.until - redisNow] : []));
+  return ends.length === 0 ? null : ends.reduce((first, end) => Math.min(first, end));
 }
 
 function isHeld({ lease }: ObservedConnection, redisNow: number): boolean {
@@ -156,8 +166,9 @@ function placeJob(connection: ObservedConnection, redisNow: number, orphanFor: n
         : [{ do: 'clear-job', id, because: 'its job lost its data' }, ensure(id, 'its job lost its data')];
     case 'active': {
       if (job.lockToken === null) return []; // The stalled check puts it back.
+      const settlingMs = lease.owner === null ? SETTLING_MS : 0;
       const ended =
-        job.lockToken === lease.jobToken && redisNow - Math.max(lease.until, lease.endedAt ?? 0) > SETTLING_MS;
+        job.lockToken === lease.jobToken && redisNow - Math.max(lease.until, lease.endedAt ?? 0) > settlingMs;
       if (!ended && orphanFor < ORPHAN_LOCK_MS) return [];
       const who = workerOfJobToken(job.lockToken)?.worker ?? 'an unknown worker';
       return [{ do: 'take-job-back', id, lockToken: job.lockToken, because: `${who} has its job but no lease` }];

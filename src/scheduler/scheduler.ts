@@ -44,10 +44,16 @@ export interface Scheduler {
 /** A sweep that takes longer is given up: the next one starts from a fresh observation, ms. */
 const SWEEP_DEADLINE_MS = 10_000;
 
+/** After the end of a lease, by the clock of this process: then Redis's clock has passed it as well, ms. */
+const LEASE_END_MS = 20;
+/** However many leases end one after the other, sweeps do not follow more closely than this, ms. */
+const LEAST_PAUSE_MS = 100;
+
 export function startScheduler(options: SchedulerOptions, signal: AbortSignal): Scheduler {
   const { log, clock, timings } = options;
   const stalled = (options.openStalledCheck ?? startStalledCheck)(options);
   let memory: Memory = NO_MEMORY;
+  let leaseEndsAt: number | null = null;
   let asleep: SeenAsleep = new Map();
   let failing = false;
   let tellReady: () => void = () => undefined;
@@ -60,6 +66,7 @@ export function startScheduler(options: SchedulerOptions, signal: AbortSignal): 
     const seen = await observe(client, keys, queue);
     const decided = plan(seen, memory, clock.monotonic(), timings);
     memory = decided.memory;
+    leaseEndsAt = decided.leaseEndsInMs === null ? null : clock.monotonic() + decided.leaseEndsInMs;
     await apply({ client, keys, queue, log }, decided.actions);
     asleep = await wakeOverslept({ client, queues, log }, asleep, clock.monotonic());
     await options.sweepLanes(signal);
@@ -76,11 +83,16 @@ export function startScheduler(options: SchedulerOptions, signal: AbortSignal): 
       } catch (error) {
         if (signal.aborted) break;
         memory = BLIND;
+        leaseEndsAt = null;
         if (!failing) log.error({ event: 'sweep-failed', err: error, reason: explain(error) }, 'a sweep failed');
         failing = true;
       }
       const wait = memory.suspects.size > 0 ? timings.presenceGapMs : timings.sweepEveryMs;
-      await sleep(Math.min(wait, timings.sweepEveryMs), { signal }).catch(() => undefined);
+      // A lease that nobody renews is looked at when it ends, not up to a sweep later: that is what a lost host costs.
+      const untilEnd = leaseEndsAt === null ? Infinity : leaseEndsAt + LEASE_END_MS - clock.monotonic();
+      await sleep(Math.min(wait, timings.sweepEveryMs, Math.max(untilEnd, LEAST_PAUSE_MS)), { signal }).catch(
+        () => undefined,
+      );
     }
     await stalled.close(true);
   };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Action, BLIND, NO_MEMORY, plan } from '../../../src/scheduler/plan.ts';
+import type { LeaseRecord } from '../../../src/state/leases.ts';
 import {
   beat,
   connection,
@@ -76,6 +77,11 @@ describe('a job that is active without a lease behind it', () => {
     expect(actionsFor({ lease: { ...FREE, endedAt: REDIS_NOW - 100 }, heartbeat: null })).toEqual([]);
   });
 
+  it('is taken back at once when its lease ran out: nobody is left to settle it (F22)', () => {
+    const ranOut = { ...HELD, until: REDIS_NOW - 1 };
+    expect(actionsFor({ lease: ranOut, heartbeat: null })).toMatchObject([{ do: 'take-job-back', id: ID }]);
+  });
+
   it('is taken back from a fetcher that never claimed, after a few seconds', () => {
     const job = { place: 'active', lockToken: 'host-b/9.bbb-4', intact: true } as const;
     const seen = observation([connection({ lease: FREE, heartbeat: null, job })]);
@@ -91,6 +97,22 @@ describe('a job that is active without a lease behind it', () => {
   it('is left to the stalled check when even its lock is gone', () => {
     const job = { place: 'active', lockToken: null, intact: true } as const;
     expect(actionsFor({ lease: FREE, heartbeat: null, job })).toEqual([]);
+  });
+});
+
+describe('the next look', () => {
+  const endsIn = (...leases: readonly LeaseRecord[]) =>
+    plan(observation(leases.map((lease) => connection({ lease }))), NO_MEMORY, 0, timings).leaseEndsInMs;
+
+  it('is worth having when the first of the standing leases may run out', () => {
+    const sooner = { ...HELD, until: REDIS_NOW + 700 };
+    const over = { ...HELD, until: REDIS_NOW - 700 };
+    expect(endsIn(HELD, sooner, over, FREE)).toBe(700);
+  });
+
+  it('is the regular one while no lease stands', () => {
+    expect(endsIn()).toBeNull();
+    expect(endsIn(FREE, { ...HELD, until: REDIS_NOW })).toBeNull();
   });
 });
 
