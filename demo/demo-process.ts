@@ -2,7 +2,7 @@
  * One `holdfast worker` or `holdfast scheduler` as a real process.
  *
  * It has a process group of its own: Ctrl-C in the terminal reaches only the demonstration, which then ends its processes
- * in good order.
+ * in good order. A demonstration that was killed can't do that: its processes notice, and leave by themselves.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { hostname } from 'node:os';
@@ -24,6 +24,7 @@ export interface LaunchOptions {
   onSuddenEnd(how: string): void;
 }
 
+const LEAVE_WITH_DEMO = new URL('leave-with-demo.mjs', import.meta.url).href;
 /** Lines kept for error messages. */
 const TAIL = 15;
 /** An orderly end may take this long, ms: `holdfast` promises 10 s. */
@@ -42,11 +43,11 @@ export class DemoProcess {
 
   constructor(options: LaunchOptions) {
     this.name = options.name;
-    this.#child = spawn(process.execPath, [options.cli, ...options.args], {
+    this.#child = spawn(process.execPath, ['--import', LEAVE_WITH_DEMO, options.cli, ...options.args], {
       cwd: options.cwd,
       env: options.env,
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     if (this.#child.pid === undefined) throw new Error(`${this.name} could not be started`);
     this.pid = this.#child.pid;

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { waitUntil } from '../support/wait-until.ts';
 
 const MAIN = fileURLToPath(new URL('../../demo/main.ts', import.meta.url));
 /** `--once` promises 3 minutes. */
@@ -93,6 +94,20 @@ describe('npm run demo', () => {
     expect(stdout).toContain('nothing is left running');
     expect(exitCode).toBe(130);
     expect(await leftOvers()).toEqual([]);
+  });
+
+  it('leaves nothing running when it is killed: its processes drain, and the last one stops Redis', async () => {
+    const running = demo('--once');
+    await sees(running, '▶ 1/');
+    const ours = commandLines().filter((line) => line.includes(`${folder}/holdfast-demo-`));
+    expect(ours.length).toBeGreaterThan(2);
+    running.kill('SIGKILL');
+    await running;
+    const left = () => commandLines().filter((line) => line.includes(`${folder}/holdfast-demo-`));
+    await waitUntil('its processes to leave', () => left().length === 0, {
+      timeoutMs: 15_000,
+      explain: () => left().join('\n'),
+    });
   });
 
   it('leaves nothing running either when it is told twice to end, while its processes start', async () => {
