@@ -4,7 +4,8 @@ import { createQqAdapter } from '../../src/adapters/qq/index.ts';
 import { FatalError, FencedError } from '../../src/errors.ts';
 import type { Cursor } from '../../src/model.ts';
 import { type Garbage, type QqEmulator, type QqOptions, startQq } from '../emulators/qq/index.ts';
-import { type HeldQq, type HoldQqOptions, holdQq, MemorySink } from '../support/qq-hold.ts';
+import { MemorySink } from '../support/hold.ts';
+import { type HeldQq, type HoldQqOptions, holdQq } from '../support/qq-hold.ts';
 
 const running: { qq: QqEmulator; held: HeldQq[] }[] = [];
 

@@ -1,199 +1,30 @@
-/**
- * Runs the QQ adapter's hold against an emulator, with the core's side kept in memory. The transport is real: sockets,
- * HTTP and timers are those of production.
- */
-import { setTimeout as wait } from 'node:timers/promises';
-import { pino } from 'pino';
-import type {
-  Adapter,
-  AttemptCause,
-  Budget,
-  BudgetLimit,
-  ConnectingPhase,
-  HoldContext,
-  InboundSink,
-} from '../../src/adapters/adapter.ts';
+/** Runs the QQ adapter's hold against an emulator; see hold.ts. */
+import type { Adapter } from '../../src/adapters/adapter.ts';
 import { createQqAdapter } from '../../src/adapters/qq/index.ts';
-import { sleep } from '../../src/async/abort.ts';
-import { systemClock } from '../../src/async/clock.ts';
-import { DrainRequested } from '../../src/errors.ts';
-import type { OwnedTransport } from '../../src/http/transport.ts';
-import { type Cursor, connectionId, type InboundEvent, type JsonValue } from '../../src/model.ts';
+import type { JsonValue } from '../../src/model.ts';
 import type { QqEmulator } from '../emulators/qq/index.ts';
-import { openDirect } from './direct-transport.ts';
+import { type Held, type HoldOptions, holdAdapter, MemorySink } from './hold.ts';
 
-export interface Pushed {
-  readonly events: readonly InboundEvent[];
-  readonly cursor: Cursor | null;
-}
+export type HeldQq = Held<MemorySink>;
 
-/** Stores at once, in memory, unless told that it is full. */
-export class MemorySink implements InboundSink {
-  readonly pushes: Pushed[] = [];
-  storedCursor: Cursor | null;
-  #full = false;
-  #listener: (full: boolean) => void = () => {};
+type Given = Omit<HoldOptions<MemorySink>, 'adapter' | 'options' | 'secrets' | 'sink' | 'explain'>;
 
-  constructor(cursor: Cursor | null) {
-    this.storedCursor = cursor;
-  }
-
-  get full(): boolean {
-    return this.#full;
-  }
-
-  set full(full: boolean) {
-    if (this.#full === full) return;
-    this.#full = full;
-    this.#listener(full);
-  }
-
-  push(events: readonly InboundEvent[], cursor: Cursor | null): void {
-    this.pushes.push({ events, cursor });
-    if (cursor !== null) this.storedCursor = cursor;
-  }
-
-  onFullChange(listener: (full: boolean) => void): void {
-    this.#listener = listener;
-  }
-
-  flushes = 0;
-  async flush(): Promise<void> {
-    this.flushes += 1;
-  }
-
-  of(kind: InboundEvent['kind']): InboundEvent[] {
-    return this.pushes.flatMap((push) => push.events).filter((event) => event.kind === kind);
-  }
-
-  /** The texts of messages, each message id once. */
-  texts(): string[] {
-    const seen = new Map(this.of('message').map((event) => [event.eventId, event.text]));
-    return [...seen.values()];
-  }
-}
-
-export type HealthEntry =
-  | { readonly what: 'connecting'; readonly phase: ConnectingPhase }
-  | { readonly what: 'live'; readonly how: 'identified' | 'resumed' }
-  | { readonly what: 'lost'; readonly reason: string };
-
-export interface HeldQq {
-  readonly sink: MemorySink;
-  readonly health: HealthEntry[];
-  /** What the gate was told, one entry per attempt. */
-  readonly causes: (AttemptCause | null)[];
-  readonly permits: (readonly BudgetLimit[])[];
-  readonly silences: number[];
-  readonly roundTrips: () => number;
-  readonly lines: string[];
-  /** The end of the hold, as a value so that nobody has to catch it. */
-  readonly done: Promise<{ readonly error: unknown } | 'drained'>;
-  drain(): void;
-  abort(reason: unknown): void;
-  /** Waits for a condition, looked at every few ms. @throws with the record when 10 s pass */
-  until(what: string, condition: () => boolean, timeoutMs?: number): Promise<void>;
-  live(times?: number): Promise<void>;
-}
-
-export interface HoldQqOptions {
-  readonly cursor?: Cursor | null;
+export interface HoldQqOptions extends Given {
   readonly options?: Readonly<Record<string, JsonValue>>;
   readonly clientSecret?: string;
-  readonly dialTimeoutMs?: number;
   readonly adapter?: Adapter;
-  /** Shrinks the least delays that the adapter asks for. @defaultValue 0.01 */
-  readonly delayScale?: number;
-  readonly budget?: Budget;
   /** A sink of the test's own. @defaultValue one that stores at once */
   readonly sink?: MemorySink;
-  readonly assertHeld?: () => void;
-  /** Destroyed when the hold ends. @defaultValue one without a proxy */
-  readonly transport?: OwnedTransport;
 }
 
 export function holdQq(qq: QqEmulator, given: HoldQqOptions = {}): HeldQq {
-  const { cursor = null, adapter = createQqAdapter(), delayScale = 0.01 } = given;
-  const transport = given.transport ?? openDirect();
-  const sink = given.sink ?? new MemorySink(cursor);
-  const health: HealthEntry[] = [];
-  const causes: (AttemptCause | null)[] = [];
-  const permits: (readonly BudgetLimit[])[] = [];
-  const silences: number[] = [];
-  const lines: string[] = [];
-  let roundTrips = 0;
-  const drain = new AbortController();
-  const stop = new AbortController();
-  const context: HoldContext = {
-    connectionId: connectionId('qq-test'),
-    options: { appId: qq.appId, apiBaseUrl: qq.apiBaseUrl, tokenUrl: qq.tokenUrl, ...given.options },
-    secrets: { clientSecret: given.clientSecret ?? qq.clientSecret },
-    cursor,
-    sink,
-    health: {
-      connecting: (phase) => void health.push({ what: 'connecting', phase }),
-      live: (how) => void health.push({ what: 'live', how }),
-      lost: (reason) => void health.push({ what: 'lost', reason }),
-      roundTrip: () => {
-        roundTrips += 1;
-      },
-      frame: () => {},
-      route: () => {},
-      maxSilence: (ms) => void silences.push(ms),
-    },
-    gate: {
-      async pass(cause, { signal }) {
-        causes.push(cause);
-        if (causes.length > 1) await sleep(20 + (cause?.minDelayMs ?? 0) * delayScale, { signal });
-        return causes.length - 1;
-      },
-      proven: () => {},
-    },
-    budget: given.budget ?? {
-      async take(_name, limits) {
-        permits.push(limits);
-        return { granted: true };
-      },
-    },
-    transport,
-    clock: systemClock,
-    log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
-    assertHeld: given.assertHeld ?? (() => {}),
-    dialTimeoutMs: given.dialTimeoutMs ?? 2_000,
-    drain: drain.signal,
-    signal: stop.signal,
-  };
-  const done = adapter
-    .hold(context)
-    .finally(() => transport.destroy())
-    .then(
-      () => 'drained' as const,
-      (error: unknown) => ({ error }),
-    );
-  const held: HeldQq = {
-    sink,
-    health,
-    causes,
-    permits,
-    silences,
-    roundTrips: () => roundTrips,
-    lines,
-    done,
-    drain: () => drain.abort(new DrainRequested('test', { again: true })),
-    abort: (reason) => stop.abort(reason),
-    async until(what, condition, timeoutMs = 10_000) {
-      const deadline = performance.now() + timeoutMs;
-      while (!condition()) {
-        if (performance.now() > deadline) {
-          throw new Error(
-            `not within ${timeoutMs} ms: ${what}\nhealth ${JSON.stringify(health.slice(-20))}\n${qq.journal.summary()}\n${lines.slice(-10).join('')}`,
-          );
-        }
-        await wait(5);
-      }
-    },
-    live: (times = 1) =>
-      held.until(`live ${times} times`, () => health.filter((entry) => entry.what === 'live').length >= times),
-  };
-  return held;
+  const { options, clientSecret = qq.clientSecret, adapter = createQqAdapter(), ...rest } = given;
+  return holdAdapter({
+    ...rest,
+    adapter,
+    options: { appId: qq.appId, apiBaseUrl: qq.apiBaseUrl, tokenUrl: qq.tokenUrl, ...options },
+    secrets: { clientSecret },
+    sink: given.sink ?? new MemorySink(given.cursor ?? null),
+    explain: () => qq.journal.summary(),
+  });
 }
