@@ -108,9 +108,69 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@"]*:[^\s/@"]+@/gi, `$1${REDACTED}@`],
 ];
 
-/** How often each secret is registered: two connections may share one. */
-const registered = new Map<string, number>();
-let registeredPattern: RegExp | undefined;
+/**
+ * Registered values, found in a text by their first characters: what a line costs must not grow with their number, of
+ * which a process with hundreds of connections has two for each.
+ */
+class KnownSecrets {
+  /** Spelling → how often it was registered: two connections may share a secret. */
+  readonly #counts = new Map<string, number>();
+  /** Spellings by their first {@link MIN_SECRET_LENGTH} characters; the longest first: a secret in a secret goes with it. */
+  readonly #byStart = new Map<string, string[]>();
+
+  add(value: string): void {
+    for (const spelling of spellingsOf(value)) {
+      const count = this.#counts.get(spelling) ?? 0;
+      this.#counts.set(spelling, count + 1);
+      if (count > 0) continue;
+      const start = spelling.slice(0, MIN_SECRET_LENGTH);
+      const alike = [...(this.#byStart.get(start) ?? []), spelling];
+      this.#byStart.set(
+        start,
+        alike.sort((one, other) => other.length - one.length),
+      );
+    }
+  }
+
+  remove(value: string): void {
+    for (const spelling of spellingsOf(value)) {
+      const count = this.#counts.get(spelling) ?? 0;
+      if (count > 1) {
+        this.#counts.set(spelling, count - 1);
+        continue;
+      }
+      this.#counts.delete(spelling);
+      const start = spelling.slice(0, MIN_SECRET_LENGTH);
+      const alike = (this.#byStart.get(start) ?? []).filter((other) => other !== spelling);
+      if (alike.length > 0) this.#byStart.set(start, alike);
+      else this.#byStart.delete(start);
+    }
+  }
+
+  redact(text: string): string {
+    if (this.#byStart.size === 0) return text;
+    let clean = '';
+    let from = 0;
+    for (let at = 0; at + MIN_SECRET_LENGTH <= text.length; ) {
+      const alike = this.#byStart.get(text.slice(at, at + MIN_SECRET_LENGTH));
+      const found = alike?.find((spelling) => text.startsWith(spelling, at));
+      if (found === undefined) {
+        at += 1;
+        continue;
+      }
+      clean += text.slice(from, at) + REDACTED;
+      at += found.length;
+      from = at;
+    }
+    return from === 0 ? text : clean + text.slice(from);
+  }
+}
+
+const registered = new KnownSecrets();
+
+function spellingsOf(secret: string): ReadonlySet<string> {
+  return new Set([secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)]);
+}
 
 /**
  * From now on `value` appears in no line of any logger of this process, not even JSON- or URL-encoded. Values shorter than
@@ -120,37 +180,17 @@ let registeredPattern: RegExp | undefined;
  */
 export function registerSecret(value: string): () => void {
   if (value.length < MIN_SECRET_LENGTH) return () => {};
-  registered.set(value, (registered.get(value) ?? 0) + 1);
-  registeredPattern = undefined;
+  registered.add(value);
   let held = true;
   return () => {
-    if (!held) return;
+    if (held) registered.remove(value);
     held = false;
-    const left = (registered.get(value) ?? 1) - 1;
-    if (left > 0) registered.set(value, left);
-    else registered.delete(value);
-    registeredPattern = undefined;
   };
 }
 
 /** `text` without secrets, also for what is shown to people elsewhere (a CLI error, a status reason). */
 export function redact(text: string): string {
-  if (registered.size > 0) {
-    registeredPattern ??= patternOf(registered.keys());
-    text = text.replace(registeredPattern, REDACTED);
-  }
-  for (const [pattern, replacement] of PATTERNS) text = text.replace(pattern, replacement);
-  return text;
-}
-
-function patternOf(secrets: Iterable<string>): RegExp {
-  const spellings = new Set<string>();
-  for (const secret of secrets) {
-    spellings.add(secret);
-    spellings.add(JSON.stringify(secret).slice(1, -1));
-    spellings.add(encodeURIComponent(secret));
-  }
-  // The longest first: a secret that contains another one must go as a whole.
-  const ordered = [...spellings].sort((a, b) => b.length - a.length);
-  return new RegExp(ordered.map((each) => each.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|'), 'g');
+  let clean = registered.redact(text);
+  for (const [pattern, replacement] of PATTERNS) clean = clean.replace(pattern, replacement);
+  return clean;
 }

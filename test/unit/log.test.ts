@@ -181,3 +181,22 @@ describe('secrets by value', () => {
     expect(redact('state live')).toBe('state live');
   });
 });
+
+describe('many secrets', () => {
+  it('are found each, also when they begin alike, contain one another, or were registered twice', () => {
+    const values = Array.from({ length: 2_000 }, (_, n) => `secret-of-${n}`);
+    for (const value of values) secret(value);
+    const forget = registerSecret('secret-of-7');
+    forget();
+    forget();
+    const text = redact(`a secret-of-7, secret-of-1999secret-of-19 ${encodeURIComponent('secret-of-70')}; secret-of-`);
+    expect(text).toBe('a [redacted], [redacted][redacted] [redacted]; secret-of-');
+  });
+
+  it('are no longer looked for once they are forgotten', () => {
+    const forget = registerSecret('short-lived-token');
+    expect(redact('short-lived-token')).toBe('[redacted]');
+    forget();
+    expect(redact('short-lived-token')).toBe('short-lived-token');
+  });
+});
