@@ -24,6 +24,8 @@ function leaveWith(run: () => Promise<number>): () => Promise<void> {
     } catch (error) {
       code = complain(error);
     }
+    // A pipe takes what is written bit by bit, and exit() drops the rest: a status of hundreds of connections was cut.
+    await new Promise((resolve) => process.stdout.write('', resolve));
     process.exit(code);
   };
 }
