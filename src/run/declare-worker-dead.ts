@@ -1,11 +1,15 @@
-/** Fences everything one worker process held: called by the parent that saw it end. Idempotent. */
+/**
+ * Fences everything one worker process held: called by the parent that saw it end. Idempotent. Connections do not wait for
+ * one another, and there may be hundreds of them.
+ */
 import type { Queue } from 'bullmq';
 import type { Logger } from 'pino';
 import { explain } from '../errors.ts';
+import type { ConnectionId } from '../model.ts';
 import { observeJobs, takeJobBack } from '../state/connection-jobs.ts';
 import { listConnectionIds } from '../state/desired.ts';
 import type { Keys } from '../state/keys.ts';
-import { declareDead, parseLease } from '../state/leases.ts';
+import { declareDead, type LeaseRecord, parseLease } from '../state/leases.ts';
 import type { ConnectionJobData } from '../state/queues.ts';
 import type { RedisClient } from '../state/redis.ts';
 import { workerGone } from '../state/worker-gone.ts';
@@ -33,18 +37,26 @@ export async function declareWorkerDead(
     const held = leases.filter(
       ({ lease }) => lease.owner === identity.worker && lease.incarnation === identity.incarnation,
     );
-    for (const { id, lease } of held) {
-      if (lease.token === null || !(await declareDead(client, keys, id, lease.token, reason))) continue;
-      const fields = { connection: id, worker: identity.worker, fencingToken: lease.token, reason };
-      log.warn({ event: 'declare-dead', ...fields }, 'holder declared dead by its parent');
-    }
+    await Promise.all(held.map(({ id, lease }) => takeAway(deps, id, lease, reason)));
+    // What it had fetched and not yet claimed, and what an earlier call left half done.
     const jobs = await observeJobs(client, queue, ids);
-    for (const [id, job] of jobs) {
-      if (job.lockToken?.startsWith(`${identity.worker}.${identity.incarnation}-`)) {
-        await takeJobBack(queue, id, job.lockToken);
-      }
-    }
+    const own = `${identity.worker}.${identity.incarnation}-`;
+    await Promise.all(
+      [...jobs].map(async ([id, { lockToken }]) => {
+        if (lockToken?.startsWith(own)) await takeJobBack(queue, id, lockToken);
+      }),
+    );
   } catch (error) {
     log.warn({ event: 'declare-dead-failed', reason: explain(error) }, 'left to the next sweep');
   }
+}
+
+/** The lease first: whoever gets the job next could not claim it otherwise. */
+async function takeAway(deps: DeclareDeadDeps, id: ConnectionId, lease: LeaseRecord, reason: string): Promise<void> {
+  const { client, keys, queue, log } = deps;
+  const { owner, token, jobToken } = lease;
+  if (token === null || !(await declareDead(client, keys, id, token, reason))) return;
+  const fields = { connection: id, worker: owner, fencingToken: token, reason };
+  log.warn({ event: 'declare-dead', ...fields }, 'holder declared dead by its parent');
+  if (jobToken !== null) await takeJobBack(queue, id, jobToken);
 }

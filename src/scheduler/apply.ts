@@ -1,7 +1,12 @@
-/** Carries a plan out. Each action is safe to repeat; one that fails is logged, and the next sweep decides anew. */
+/**
+ * Carries a plan out. Each action is safe to repeat; one that fails is logged, and the next sweep decides anew.
+ * Connections do not wait for one another: when a worker with hundreds of them dies, the last one would otherwise wait for
+ * thousands of round trips.
+ */
 import type { Queue } from 'bullmq';
 import type { Logger } from 'pino';
 import { explain } from '../errors.ts';
+import type { ConnectionId } from '../model.ts';
 import { clearJob, ensureJob, takeJobBack } from '../state/connection-jobs.ts';
 import type { Keys } from '../state/keys.ts';
 import { declareDead } from '../state/leases.ts';
@@ -9,6 +14,7 @@ import { deferProbe, unpark } from '../state/parking.ts';
 import type { ConnectionJobData } from '../state/queues.ts';
 import type { RedisClient } from '../state/redis.ts';
 import { workerGone } from '../state/worker-gone.ts';
+import { presenceName } from './observe.ts';
 import type { Action } from './plan.ts';
 
 export interface ApplyDeps {
@@ -18,11 +24,22 @@ export interface ApplyDeps {
   readonly log: Logger;
 }
 
-/** In order, since a later action of the same connection may need the earlier one. */
+/** Actions of one connection in order, since a later one may need the earlier one; connections beside one another. */
 export async function apply(deps: ApplyDeps, actions: readonly Action[]): Promise<void> {
+  const byConnection = new Map<ConnectionId, Action[]>();
+  for (const action of actions) {
+    const known = byConnection.get(action.id);
+    if (known === undefined) byConnection.set(action.id, [action]);
+    else known.push(action);
+  }
+  const tellGone = oncePerProcess(deps);
+  await Promise.all([...byConnection.values()].map((own) => applyInOrder(deps, own, tellGone)));
+}
+
+async function applyInOrder(deps: ApplyDeps, actions: readonly Action[], tellGone: TellGone): Promise<void> {
   for (const action of actions) {
     try {
-      await applyOne(deps, action);
+      await applyOne(deps, action, tellGone);
     } catch (error) {
       deps.log.warn(
         { event: 'action-failed', action: action.do, connection: action.id, reason: explain(error) },
@@ -32,7 +49,20 @@ export async function apply(deps: ApplyDeps, actions: readonly Action[]): Promis
   }
 }
 
-async function applyOne({ client, keys, queue, log }: ApplyDeps, action: Action): Promise<void> {
+type TellGone = (gone: { readonly worker: string; readonly incarnation: string | null }) => Promise<void>;
+
+/** A process that held hundreds of connections is gone once: each telling makes the other workers renew all they hold. */
+function oncePerProcess({ client, keys }: ApplyDeps): TellGone {
+  const told = new Map<string, Promise<void>>();
+  return (gone) => {
+    const name = presenceName(gone.worker, gone.incarnation);
+    const telling = told.get(name) ?? workerGone(client, keys, gone);
+    told.set(name, telling);
+    return telling;
+  };
+}
+
+async function applyOne({ client, keys, queue, log }: ApplyDeps, action: Action, tellGone: TellGone): Promise<void> {
   const note = (message: string, more: object = {}) =>
     log.info({ event: action.do, connection: action.id, ...more }, message);
   switch (action.do) {
@@ -61,9 +91,7 @@ async function applyOne({ client, keys, queue, log }: ApplyDeps, action: Action)
         },
         'holder declared dead',
       );
-      if (action.processGone) {
-        await workerGone(client, keys, { worker: action.owner, incarnation: action.incarnation });
-      }
+      if (action.processGone) await tellGone({ worker: action.owner, incarnation: action.incarnation });
       if (action.lockToken !== null) await takeJobBack(queue, action.id, action.lockToken);
       return;
     }

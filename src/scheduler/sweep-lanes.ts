@@ -29,28 +29,42 @@ const PAGE = 200;
 export async function sweepLanes(options: SweepLanesOptions): Promise<void> {
   const { redis, keys, turns, deliveries, signal, olderThanMs = 2_000 } = options;
   const before = (await redisNow(redis)) - olderThanMs;
-  for (const id of await listConnectionIds(redis, keys)) {
-    for (const [kind, queue] of [
-      ['lane', turns],
-      ['out', deliveries],
-    ] as const) {
+  const ids = await listConnectionIds(redis, keys);
+  for (const [kind, queue] of [
+    ['lane', turns],
+    ['out', deliveries],
+  ] as const) {
+    // One look at all of them: most connections have no old lane, and their number must not be paid in round trips.
+    const counts = await Promise.all(ids.map((id) => redis.zcount(activeOf(keys, id, kind), '-inf', before)));
+    for (const [index, id] of ids.entries()) {
       signal.throwIfAborted();
-      await sweepOne(options, id, kind, queue, before);
+      const count = counts[index] ?? 0;
+      if (count > 0) await sweepOne(options, { id, kind, queue, before, count });
     }
   }
 }
 
+function activeOf(keys: Keys, id: ConnectionId, kind: LaneKind): string {
+  const { activeLanes, activeOutboxes } = keys.connection(id);
+  return kind === 'lane' ? activeLanes : activeOutboxes;
+}
+
+interface OldLanes {
+  readonly id: ConnectionId;
+  readonly kind: LaneKind;
+  readonly queue: LaneQueue;
+  /** Redis ms: those activated earlier. */
+  readonly before: number;
+  readonly count: number;
+}
+
 async function sweepOne(
   { redis, keys, signal, log, limit = 1_000 }: SweepLanesOptions,
-  id: ConnectionId,
-  kind: LaneKind,
-  queue: LaneQueue,
-  before: number,
+  { id, kind, queue, before, count }: OldLanes,
 ): Promise<void> {
   const at = keys.connection(id);
-  const active = kind === 'lane' ? at.activeLanes : at.activeOutboxes;
+  const active = activeOf(keys, id, kind);
   const stateOf = kind === 'lane' ? at.laneState : at.outboxState;
-  const count = await redis.zcount(active, '-inf', before);
   // By chance rather than by a bookmark: any scheduler may sweep, and in the end every lane has its turn.
   const start = count > limit ? Math.floor(Math.random() * (count - limit + 1)) : 0;
   const end = Math.min(count, start + limit);
