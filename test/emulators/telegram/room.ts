@@ -21,11 +21,13 @@ export class Room {
   /** Forum topics by thread id. The General topic has none here: it is written to without a thread. */
   readonly topics = new Map<number, string>();
   readonly #messages = new Map<number, Message>();
-  #nextMessageId = 1;
+  #nextMessageId: number;
 
   constructor(chat: Chat, speaker: User) {
     this.chat = chat;
     this.speaker = speaker;
+    // A forum's first message is the one of its creation; so no topic gets the number of the General topic.
+    this.#nextMessageId = this.isForum ? 2 : 1;
   }
 
   get id(): number {

@@ -123,7 +123,7 @@ export class UpdateQueue {
     const isIdle = this.#updates.length === 0 && this.#clock.now() - this.#lastPushAt >= weekMs;
     if (!isIdle) return this.#tail;
     if (this.#settings.afterIdleWeek === 'random') return between(firstIds.from, firstIds.to);
-    return between(1, Math.max(2, this.#tail - 1));
+    return between(this.#tail > firstIds.from + 1 ? firstIds.from : 1, this.#tail - 1);
   }
 }
 
