@@ -9,10 +9,12 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import type { AgentConfig } from './config/agent.ts';
 import { type ConfigDocument, findDocument } from './config/document.ts';
+import { partOf, secretsFor } from './config/platforms.ts';
 import { keyPath, problemLines } from './config/problems.ts';
-import { type QqOptions, qqOptionsOf } from './config/qq.ts';
+import type { QqOptions } from './config/qq.ts';
 import { pathId, type Resolved, resolveReferences } from './config/references.ts';
 import { configSchema, type ParsedConfig } from './config/schema.ts';
+import type { TelegramOptions } from './config/telegram.ts';
 import type { Timings } from './config/timings.ts';
 import { ConfigError } from './errors.ts';
 import { secretsIn } from './http/proxy/proxy-url.ts';
@@ -22,6 +24,7 @@ import { type ConnectionId, connectionId } from './model.ts';
 
 export type { AgentConfig } from './config/agent.ts';
 export type { QqOptions } from './config/qq.ts';
+export type { TelegramOptions } from './config/telegram.ts';
 export type { Timings } from './config/timings.ts';
 
 export interface Config {
@@ -60,11 +63,11 @@ interface SentinelAddress {
 
 export interface ConnectionConfig {
   readonly id: ConnectionId;
-  readonly platform: 'qq';
+  readonly platform: 'qq' | 'telegram';
   readonly enabled: boolean;
   readonly lateReply: 'active' | 'drop';
   /** JSON without secrets; goes to Redis. */
-  readonly options: QqOptions;
+  readonly options: QqOptions | TelegramOptions;
   /** Never leaves the process. Empty when loaded without secrets. */
   readonly secrets: Readonly<Record<string, string>>;
   /** Changes when options or secrets change. Means nothing when loaded without secrets. */
@@ -136,7 +139,7 @@ function isEmpty({ variables, document }: ConfigDocument): boolean {
 }
 
 function nothingConfigured(cwd: string): string {
-  return `no configuration: create holdfast.yaml in ${cwd} (see docs/configuration.md), pass --config FILE, or set QQ_APP_ID and QQ_CLIENT_SECRET`;
+  return `no configuration: create holdfast.yaml in ${cwd} (see docs/configuration.md), pass --config FILE, or set TELEGRAM_BOT_TOKEN, or QQ_APP_ID and QQ_CLIENT_SECRET`;
 }
 
 /** Problems of a configuration made of environment variables name the variable instead of a key nobody wrote. */
@@ -193,10 +196,11 @@ function withoutSecrets(agent: AgentConfig): AgentConfig {
 }
 
 function splitConnection(connection: ParsedConfig['connections'][number], withSecrets: boolean): ConnectionConfig {
-  const { id, platform, enabled, lateReply, clientSecret, proxy } = connection;
-  const options = qqOptionsOf(connection);
+  const { id, platform, enabled } = connection;
+  const { options, lateReply } = partOf(connection);
+  const secrets = secretsFor(connection);
   const fingerprint = createHash('sha256')
-    .update(JSON.stringify([platform, options, clientSecret, ...(proxy === undefined ? [] : [proxy])]))
+    .update(JSON.stringify([platform, options, ...Object.values(secrets)]))
     .digest('hex');
   return {
     id: connectionId(id),
@@ -204,7 +208,7 @@ function splitConnection(connection: ParsedConfig['connections'][number], withSe
     enabled,
     lateReply,
     options,
-    secrets: withSecrets ? { clientSecret, ...(proxy === undefined ? {} : { proxy }) } : {},
+    secrets: withSecrets ? secrets : {},
     fingerprint: fingerprint.slice(0, 16),
   };
 }
@@ -218,8 +222,9 @@ function* secretsOf({ redis, agent, http, connections }: ParsedConfig): Generato
   if (agent.kind === 'openai' && agent.apiKey !== undefined) yield agent.apiKey;
   if (agent.kind === 'webhook') yield agent.secret;
   if (http?.adminToken !== undefined) yield http.adminToken;
-  for (const { clientSecret, proxy } of connections) {
-    yield clientSecret;
+  for (const connection of connections) {
+    const { proxy, ...credentials } = secretsFor(connection);
+    yield* Object.values(credentials);
     yield* secretsIn(proxy ?? '');
   }
 }
@@ -237,8 +242,10 @@ function* warningsAbout(
     yield 'access: open, so everyone who can write to the bot reaches the agent';
   }
   if (agent.kind !== 'echo' && isOpenHttp(agent.url)) yield 'agent.url: messages and key travel unencrypted; use https';
-  for (const [index, { apiBaseUrl, tokenUrl }] of connections.entries()) {
-    for (const [key, url] of Object.entries({ apiBaseUrl, tokenUrl })) {
+  for (const [index, connection] of connections.entries()) {
+    const { apiBaseUrl } = connection;
+    const urls = connection.platform === 'qq' ? { apiBaseUrl, tokenUrl: connection.tokenUrl } : { apiBaseUrl };
+    for (const [key, url] of Object.entries(urls)) {
       const path = keyPath(['connections', index, key], document);
       if (isOpenHttp(url)) yield `${path}: the bot's secrets travel unencrypted; use https`;
     }

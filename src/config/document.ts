@@ -30,7 +30,9 @@ export function findDocument(file: string | undefined, cwd: string, env: Env): C
 }
 
 function fromFile(path: string, env: Env): ConfigDocument {
-  const unread = ['REDIS_URL', 'QQ_APP_ID', 'QQ_CLIENT_SECRET', 'HOLDFAST_AGENT_URL'].filter((name) => env[name]);
+  const unread = ['REDIS_URL', 'QQ_APP_ID', 'QQ_CLIENT_SECRET', 'TELEGRAM_BOT_TOKEN', 'HOLDFAST_AGENT_URL'].filter(
+    (name) => env[name],
+  );
   const text = readText(path);
   const ignored = unread.filter((name) => !text.includes(`\${${name}}`));
   return {
@@ -100,6 +102,11 @@ function fromEnvironment(cwd: string, env: Env): ConfigDocument {
     tokenUrl: take('QQ_TOKEN_URL', 'connections[0] (qq-main).tokenUrl'),
   };
   const hasQq = qq.appId !== undefined || qq.clientSecret !== '';
+  const at = `connections[${hasQq ? 1 : 0}] (tg-main)`;
+  const telegram = {
+    token: take('TELEGRAM_BOT_TOKEN', `${at}.token`),
+    apiBaseUrl: take('TELEGRAM_API_BASE_URL', `${at}.apiBaseUrl`),
+  };
   const agentUrl = take('HOLDFAST_AGENT_URL', 'agent.url');
   const agent = {
     kind: 'openai',
@@ -114,7 +121,10 @@ function fromEnvironment(cwd: string, env: Env): ConfigDocument {
     document: {
       redis: present({ url: take('REDIS_URL', 'redis.url') }),
       ...(agentUrl === undefined ? {} : { agent: present(agent) }),
-      connections: hasQq ? [{ id: 'qq-main', platform: 'qq', ...present(qq) }] : [],
+      connections: [
+        ...(hasQq ? [{ id: 'qq-main', platform: 'qq', ...present(qq) }] : []),
+        ...(telegram.token === undefined ? [] : [{ id: 'tg-main', platform: 'telegram', ...present(telegram) }]),
+      ],
     },
     variables,
     warnings: [],

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { LEFT_OUT } from './left-out.ts';
 import { keyPath } from './problems.ts';
 import { FILE_KEYS, SECRET_KEYS } from './secret-keys.ts';
 
@@ -30,9 +31,6 @@ export function pathId(path: readonly PropertyKey[]): string {
   return path.map(String).join('\u0000');
 }
 
-/** Stands where a value could not be found, or was not wanted. Never a secret. */
-const PLACEHOLDER = 'left-out';
-
 export function resolveReferences(document: unknown, surroundings: Surroundings): Resolved {
   const problems: string[] = [];
   const failed = new Set<string>();
@@ -40,7 +38,7 @@ export function resolveReferences(document: unknown, surroundings: Surroundings)
   const fail = (path: Path, problem: string): string => {
     problems.push(`${keyPath(path, document)}: ${problem}`);
     failed.add(pathId(path));
-    return PLACEHOLDER;
+    return LEFT_OUT;
   };
 
   const walk = (value: unknown, path: Path): unknown => {
@@ -53,7 +51,7 @@ export function resolveReferences(document: unknown, surroundings: Surroundings)
 
   const entry = (holder: object, key: string, value: unknown, path: Path): [string, unknown] => {
     const secret = fileKeyOf(key) ?? key;
-    if (!surroundings.withSecrets && SECRET_KEYS.has(secret)) return [secret, PLACEHOLDER];
+    if (!surroundings.withSecrets && SECRET_KEYS.has(secret)) return [secret, LEFT_OUT];
     if (secret === key) return [key, walk(value, [...path, key])];
     const at = [...path, key];
     // The schema judges the key that the file stands for.
@@ -61,9 +59,9 @@ export function resolveReferences(document: unknown, surroundings: Surroundings)
     if (secret in holder) return [secret, fail(at, `stands beside ${secret}; keep one of them`)];
     const file = walk(value, at);
     if (typeof file !== 'string' || file === '') return [secret, fail(at, 'must be the path of a file')];
-    if (failed.has(pathId(at))) return [secret, PLACEHOLDER];
+    if (failed.has(pathId(at))) return [secret, LEFT_OUT];
     const content = readSecret(resolve(surroundings.baseDir, file), (problem) => fail(at, problem));
-    if (content !== PLACEHOLDER) failed.delete(pathId([...path, secret]));
+    if (content !== LEFT_OUT) failed.delete(pathId([...path, secret]));
     return [secret, content];
   };
 
@@ -89,7 +87,7 @@ function interpolate(text: string, env: Surroundings['env'], fail: (problem: str
     failed = true;
     return fail(`needs the environment variable ${name}, which is not set or empty; set it, or write the value here`);
   });
-  return failed ? PLACEHOLDER : result;
+  return failed ? LEFT_OUT : result;
 }
 
 function readSecret(path: string, fail: (problem: string) => string): string {

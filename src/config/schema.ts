@@ -4,6 +4,7 @@ import { LOG_LEVELS } from '../log.ts';
 import { agentSchema } from './agent.ts';
 import { count, keysOf, oneOf, text } from './fields.ts';
 import { qqSchema } from './qq.ts';
+import { telegramSchema } from './telegram.ts';
 import { timingsSchema } from './timings.ts';
 
 const redis = keysOf({
@@ -57,10 +58,10 @@ const http = keysOf({
   adminToken: text('Token that the API asks for.', 'adminToken: ${HOLDFAST_ADMIN_TOKEN}').optional(),
 });
 
-const connection = z.discriminatedUnion('platform', [qqSchema], {
+const connection = z.discriminatedUnion('platform', [qqSchema, telegramSchema], {
   error: ({ input }) =>
     typeof input === 'object' && input !== null
-      ? 'must be one of: qq'
+      ? 'must be one of: qq, telegram'
       : 'must be a group of keys: id, platform and what the platform needs',
 });
 

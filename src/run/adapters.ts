@@ -1,8 +1,9 @@
 import type { Adapter } from '../adapters/adapter.ts';
 import { createQqAdapter } from '../adapters/qq/index.ts';
+import { createTelegramAdapter } from '../adapters/telegram/index.ts';
 
 /** All platforms this build knows, one adapter instance each: access tokens and HTTP pools are shared per process. */
 export function createAdapters(): ReadonlyMap<string, Adapter> {
-  const all: Adapter[] = [createQqAdapter()];
+  const all: Adapter[] = [createQqAdapter(), createTelegramAdapter()];
   return new Map(all.map((adapter) => [adapter.platform, adapter]));
 }

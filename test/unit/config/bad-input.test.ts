@@ -63,7 +63,7 @@ describe('one clear line', () => {
     [
       'an unknown platform',
       'connections: [{ id: a, platform: icq }]',
-      'connections[0] (a).platform: must be one of: qq',
+      'connections[0] (a).platform: must be one of: qq, telegram',
     ],
     ['an unknown access', 'access: all', 'access: must be one of: open'],
     [
@@ -145,7 +145,7 @@ describe('one clear line', () => {
     [
       'no platform',
       'connections: [{ id: a, appId: "1", clientSecret: x }]',
-      'connections[0] (a).platform: must be one of: qq',
+      'connections[0] (a).platform: must be one of: qq, telegram',
     ],
     ['no agent URL', 'agent: { kind: openai, model: m }', 'agent.url: is missing; add url: http://127.0.0.1:8642/v1'],
     // unknown keys

@@ -83,7 +83,7 @@ connections:
   - { id: a, platform: qq, appId: "1", clientSecret: x, intents: [GROUP_AND_C2C_EVENT, PUBLIC_GUILD_MESSAGES] }
   - { id: b, platform: qq, appId: "1", clientSecret: x, intents: 512, apiBaseUrl: "http://127.0.0.1:9/", freshIdentify: false }
 `).connections;
-    expect(named?.options.intents).toBe(2 ** 25 + 2 ** 30);
+    expect(named?.options).toMatchObject({ intents: 2 ** 25 + 2 ** 30 });
     expect(number?.options).toMatchObject({ intents: 512, apiBaseUrl: 'http://127.0.0.1:9', freshIdentify: false });
   });
 
@@ -156,6 +156,23 @@ describe('environment variables alone', () => {
     ]);
   });
 
+  it('make a Telegram connection of a bot token, alone or beside QQ', () => {
+    const telegram = { TELEGRAM_BOT_TOKEN: '700000001:abc_DEF-1', TELEGRAM_API_BASE_URL: 'http://127.0.0.1:1' };
+    const alone = loadConfig({ cwd: folderWith({}), env: telegram }).connections;
+    expect(alone).toMatchObject([
+      {
+        id: 'tg-main',
+        platform: 'telegram',
+        // The number before the colon is public; the token itself never gets into the options, which go to Redis.
+        options: { botId: '700000001', apiBaseUrl: 'http://127.0.0.1:1', groups: 'mentions', dropPending: false },
+        secrets: { token: '700000001:abc_DEF-1' },
+      },
+    ]);
+    expect(JSON.stringify(alone[0]?.options)).not.toContain('abc_DEF-1');
+    const both = loadConfig({ cwd: folderWith({}), env: { ...env, ...telegram } }).connections;
+    expect(both.map(({ id }) => id)).toEqual(['qq-main', 'tg-main']);
+  });
+
   it('also name Redis, the agent and the endpoints', () => {
     const config = loadConfig({
       cwd: folderWith({}),
@@ -177,9 +194,10 @@ describe('environment variables alone', () => {
   });
 
   it.each([
-    [{}, /^no configuration: create holdfast\.yaml .* or set QQ_APP_ID and QQ_CLIENT_SECRET$/],
+    [{}, /^no configuration: create holdfast\.yaml .* or set TELEGRAM_BOT_TOKEN, or QQ_APP_ID and QQ_CLIENT_SECRET$/],
     [{ QQ_APP_ID: '1' }, /^QQ_CLIENT_SECRET: is not set or empty; set it/],
     [{ QQ_CLIENT_SECRET: 'x' }, /^QQ_APP_ID: is not set or empty; set it/],
+    [{ ...env, TELEGRAM_BOT_TOKEN: 'nonsense' }, /^TELEGRAM_BOT_TOKEN: is no bot token; copy it whole/],
     [{ ...env, REDIS_URL: 'localhost' }, /^REDIS_URL: must be a URL that starts with redis:/],
     [{ ...env, HOLDFAST_AGENT_URL: 'localhost' }, /^HOLDFAST_AGENT_URL: must be a URL/],
   ])('that are missing or wrong are named: %o', (bad, line) => {
@@ -202,6 +220,11 @@ describe('a command that needs no secrets', () => {
     expect(loadConfig({ cwd: folderWith({}), env: { QQ_APP_ID: '1' }, secrets: 'unneeded' }).connections).toHaveLength(
       1,
     );
+  });
+
+  it('knows a Telegram connection without its token', () => {
+    const text = 'connections: [{ id: tg, platform: telegram, tokenFile: /nowhere }]';
+    expect(load(text, {}, { secrets: 'unneeded' }).connections).toMatchObject([{ id: 'tg', secrets: {} }]);
   });
 
   it('still needs the address of Redis', () => {

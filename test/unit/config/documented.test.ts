@@ -46,9 +46,11 @@ describe('infra/holdfast.schema.json', () => {
 describe('docs/configuration.md', () => {
   const docs = read('docs/configuration.md');
   const keyTables = docs.slice(docs.indexOf('## Keys'));
-  const rows = new Map(
-    [...keyTables.matchAll(/^\| `([^`]+)` \|[^|]*\|([^|]*)\|/gm)].map(([, key, fallback]) => [key, fallback?.trim()]),
-  );
+  // Platforms share names of keys, each with a default of its own.
+  const rows = new Map<string, string[]>();
+  for (const [, key = '', fallback = ''] of keyTables.matchAll(/^\| `([^`]+)` \|[^|]*\|([^|]*)\|/gm)) {
+    rows.set(key, [...(rows.get(key) ?? []), fallback.trim()]);
+  }
   const groups = new Set(['redis', 'log', 'timings', 'agent', 'http']);
 
   it.each(
@@ -59,7 +61,7 @@ describe('docs/configuration.md', () => {
     expect([...rows.keys()]).toContain(key);
     const { default: fallback } = schema;
     if (fallback === undefined || typeof fallback === 'object') return;
-    expect(rows.get(key)).toBe(`\`${fallback}\``);
+    expect(rows.get(key)).toContain(`\`${fallback}\``);
   });
 
   it('has no key that does not exist', () => {
