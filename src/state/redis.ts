@@ -96,7 +96,8 @@ function addressOptions(address: RedisAddress): RedisOptions {
     db: database,
     ...(url.username === '' ? {} : { username: decodeURIComponent(url.username) }),
     ...(url.password === '' ? {} : { password: decodeURIComponent(url.password) }),
-    ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
+    // Who encrypts replication (`tls-replication yes`) has Sentinels that speak TLS on their one announced port.
+    ...(url.protocol === 'rediss:' ? { tls: {}, sentinelTLS: {} } : {}),
   };
 }
 
@@ -109,7 +110,6 @@ function sentinelOptions(sentinels: readonly { host: string; port: number }[], n
     // throws "Connection is closed", and `_connect` sets the status "end"). Instead: a master that was made a replica
     // under an open connection is left by this, and a silent one by `socketTimeout`.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
-    // rediss:// speaks of the master.
     enableTLSForSentinelMode: true,
   };
 }

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis, type RedisOptions } from 'ioredis';
 import { afterAll, beforeAll } from 'vitest';
+import type { TestCa } from './test-ca.ts';
 
 const START_DEADLINE_MS = 15_000;
 /** Below Linux's ephemeral range, so that no outgoing connection takes the port while the server is away. */
@@ -27,6 +28,8 @@ export interface TestRedisOptions {
   readonly aof?: boolean;
   /** An emulated host to run on. @defaultValue this one, reachable at 127.0.0.1 only */
   readonly host?: { readonly address: string; readonly via: readonly string[] };
+  /** Speaks TLS on its port, to replicas and masters, too. @defaultValue plain */
+  readonly tls?: TestCa;
   /** Further arguments of redis-server, e.g. `['--maxmemory', '5mb']`. */
   readonly args?: readonly string[];
 }
@@ -40,7 +43,7 @@ export interface TestRedis extends AsyncDisposable {
   /** Unix socket. Stays the same over `restart()`. */
   readonly path: string;
   readonly port: number;
-  /** `redis://<address>:<port>/0`. Stays the same over `restart()`. */
+  /** `redis://<address>:<port>/0`, or `rediss://…`. Stays the same over `restart()`. */
   readonly url: string;
   /** @throws Error when the server is not running */
   readonly pid: number;
@@ -113,7 +116,8 @@ class RedisProcess implements TestRedis {
     this.dir = dir;
     this.path = join(dir, 'redis.sock');
     this.port = port;
-    this.url = `redis://${options.host?.address ?? '127.0.0.1'}:${port}/0`;
+    const scheme = options.tls === undefined ? 'redis' : 'rediss';
+    this.url = `${scheme}://${options.host?.address ?? '127.0.0.1'}:${port}/0`;
     this.#command = [...(options.host?.via ?? []), 'redis-server', ...serverArguments(this, options)];
   }
 
@@ -174,12 +178,28 @@ class RedisProcess implements TestRedis {
 function serverArguments(at: { dir: string; path: string; port: number }, options: TestRedisOptions): string[] {
   return [
     ...['--dir', at.dir, '--unixsocket', at.path, '--unixsocketperm', '700'],
-    ...['--bind', options.host?.address ?? '127.0.0.1', '--port', String(at.port)],
+    ...['--bind', options.host?.address ?? '127.0.0.1'],
+    ...(options.tls === undefined
+      ? ['--port', String(at.port)]
+      : tlsSettings(options.tls, at.port).flatMap(([name, value]) => [`--${name}`, value])),
     // The address of an emulated host is known on this machine only.
     ...(options.host === undefined ? [] : ['--protected-mode', 'no']),
     ...['--save', '', '--maxmemory-policy', 'noeviction'],
     ...['--appendonly', (options.aof ?? true) ? 'yes' : 'no', '--appendfsync', options.appendfsync ?? 'always'],
     ...(options.args ?? []),
+  ];
+}
+
+/** What redis-server and Sentinel alike are told; clients need no certificate. */
+export function tlsSettings(ca: TestCa, port: number): readonly (readonly [string, string])[] {
+  return [
+    ['port', '0'],
+    ['tls-port', String(port)],
+    ['tls-cert-file', ca.files.cert],
+    ['tls-key-file', ca.files.key],
+    ['tls-ca-cert-file', ca.caFile],
+    ['tls-auth-clients', 'no'],
+    ['tls-replication', 'yes'],
   ];
 }
 

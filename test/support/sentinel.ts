@@ -1,11 +1,13 @@
 /** A Redis master with a replica, and three real Sentinels that watch over them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { freePort, startRedis, type TestRedis } from './redis.ts';
+import { freePort, startRedis, type TestRedis, tlsSettings } from './redis.ts';
+import type { TestCa } from './test-ca.ts';
 import { waitUntil } from './wait-until.ts';
 
 /** The master counts as down after this, ms; another is chosen within a second or two. */
@@ -20,24 +22,26 @@ export interface RedisWithSentinels extends AsyncDisposable {
   readonly settings: { readonly url: string; readonly sentinels: readonly { host: string; port: number }[] };
 }
 
-export async function startSentinels(): Promise<RedisWithSentinels> {
+/** @param tls - all of them speak TLS alone, to each other as well */
+export async function startSentinels({ tls }: { readonly tls?: TestCa } = {}): Promise<RedisWithSentinels> {
+  const encryption = tls === undefined ? {} : { tls };
   const ends: (() => unknown)[] = [];
   const close = async () => {
     for (const end of ends.splice(0).reverse()) await end();
   };
   try {
-    const master = await startRedis();
+    const master = await startRedis(encryption);
     ends.push(() => master[Symbol.asyncDispose]());
-    const replica = await startRedis({ args: ['--replicaof', '127.0.0.1', String(master.port)] });
+    const replica = await startRedis({ ...encryption, args: ['--replicaof', '127.0.0.1', String(master.port)] });
     ends.push(() => replica[Symbol.asyncDispose]());
     const dir = await mkdtemp(join(tmpdir(), 'hf-sentinel-'));
     ends.push(() => rm(dir, { recursive: true, force: true }));
     const sentinels: { host: string; port: number; client: Redis }[] = [];
     for (let n = 0; n < SENTINELS; n += 1) {
       const port = await freePort();
-      const child = await startSentinel(join(dir, `sentinel-${n}.conf`), port, master.port);
+      const child = await startSentinel(join(dir, `sentinel-${n}.conf`), port, master.port, tls);
       ends.push(() => end(child));
-      const client = ask(port);
+      const client = ask(port, tls);
       ends.push(() => client.disconnect());
       sentinels.push({ host: '127.0.0.1', port, client });
     }
@@ -48,7 +52,10 @@ export async function startSentinels(): Promise<RedisWithSentinels> {
     return {
       master,
       replica,
-      settings: { url: 'redis://mymaster/0', sentinels: sentinels.map(({ host, port }) => ({ host, port })) },
+      settings: {
+        url: `${tls === undefined ? 'redis' : 'rediss'}://mymaster/0`,
+        sentinels: sentinels.map(({ host, port }) => ({ host, port })),
+      },
       [Symbol.asyncDispose]: close,
     };
   } catch (error) {
@@ -71,9 +78,14 @@ async function waitUntilAcquainted(clients: readonly Redis[], replica: TestRedis
   });
 }
 
-async function startSentinel(file: string, port: number, masterPort: number): Promise<ChildProcess> {
+async function startSentinel(
+  file: string,
+  port: number,
+  masterPort: number,
+  tls: TestCa | undefined,
+): Promise<ChildProcess> {
   const lines = [
-    `port ${port}`,
+    ...(tls === undefined ? [`port ${port}`] : tlsSettings(tls, port).map((setting) => setting.join(' '))),
     'bind 127.0.0.1',
     `sentinel monitor mymaster 127.0.0.1 ${masterPort} 2`,
     `sentinel down-after-milliseconds mymaster ${DOWN_AFTER_MS}`,
@@ -87,8 +99,9 @@ async function startSentinel(file: string, port: number, masterPort: number): Pr
   return child;
 }
 
-function ask(port: number): Redis {
-  const client = new Redis({ host: '127.0.0.1', port });
+function ask(port: number, tls: TestCa | undefined): Redis {
+  const ca = tls === undefined ? undefined : readFileSync(tls.caFile, 'utf8');
+  const client = new Redis({ host: '127.0.0.1', port, ...(ca === undefined ? {} : { tls: { ca } }) });
   client.on('error', () => {});
   return client;
 }

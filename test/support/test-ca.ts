@@ -13,6 +13,8 @@ export interface TestCa extends AsyncDisposable {
   /** PEM file of the authority, for `NODE_EXTRA_CA_CERTS`. */
   readonly caFile: string;
   readonly server: TlsIdentity;
+  /** The same as PEM files, for servers that are no part of this process. */
+  readonly files: { readonly key: string; readonly cert: string };
 }
 
 const run = promisify(execFile);
@@ -47,6 +49,7 @@ export async function makeTestCa(names = 'IP:127.0.0.1,DNS:localhost'): Promise<
   await openssl('x509', '-req', '-in', at('server.csr'), ...signed, '-out', at('server.pem'));
   return {
     caFile,
+    files: { key: at('server.key'), cert: at('server.pem') },
     server: { key: await readFile(at('server.key'), 'utf8'), cert: await readFile(at('server.pem'), 'utf8') },
     [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }),
   };

@@ -6,6 +6,7 @@ import { Conversations, NOTHING_WRONG } from '../support/conversations.ts';
 import { install, LONG, qqConnection, SCALED_TIMINGS } from '../support/installation.ts';
 import type { TestRedis } from '../support/redis.ts';
 import { startSentinels } from '../support/sentinel.ts';
+import { makeTestCa } from '../support/test-ca.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const faults: readonly { what: string; strike(master: TestRedis): Promise<void> | void }[] = [
@@ -60,3 +61,36 @@ it.each(LONG ? faults : faults.slice(0, 1))(
     expect((await installation.run(['status'])).code).toBe(0);
   },
 );
+
+it('over TLS alone, Sentinels included: the master is found, and after its death its successor (F37)', async () => {
+  await using ca = await makeTestCa();
+  await using qq = await startQq({ heartbeatIntervalMs: 1_000 });
+  await using redis = await startSentinels({ tls: ca });
+  await using installation = await install({
+    connections: [qqConnection(qq)],
+    timings: SCALED_TIMINGS,
+    redis: { ...redis.settings, prefix: 'tls' },
+    env: { NODE_EXTRA_CA_CERTS: ca.caFile },
+  });
+  const processes = await Promise.all([
+    installation.scheduler(),
+    installation.worker('connections,agent,delivery'),
+    installation.worker('connections,agent,delivery'),
+  ]);
+  const all = { timeoutMs: 30_000, everyMs: 200, explain: () => installation.tails() };
+  const statusSaysLive = async () => (await installation.run(['status'])).code === 0;
+  await waitUntil('status to say that all is well', statusSaysLive, all);
+  const people = new Conversations(qq, qq.journal, { everyMs: 50 }).start();
+  await waitUntil('the first answers', () => qq.journal.count('delivered') > 5, all);
+
+  await redis.master.kill();
+  const promoted = redis.replica.client();
+  const role = async () => (await promoted.info('replication')).includes('role:master');
+  await waitUntil('the replica to be the master', role, all);
+  await waitUntil('status to say that all is well', statusSaysLive, all);
+  const account = await people.account(30_000);
+  expect(account).toEqual({ sent: account.sent, ...NOTHING_WRONG });
+  expect(qq.journal.of('identify')).toHaveLength(1);
+  expect(qq.overlap().peak).toBe(1);
+  expect(processes.map(({ exit }) => exit)).toEqual([null, null, null]);
+});
