@@ -3,6 +3,7 @@
  * in the end, nested objects being JSON inside it (Bot API reference, "Making requests").
  */
 import type { IncomingMessage } from 'node:http';
+import { Busboy, type BusboyInstance } from '@fastify/busboy';
 import { badRequest } from './answers.ts';
 
 export interface Upload {
@@ -78,13 +79,17 @@ export async function readArguments(request: IncomingMessage, query: URLSearchPa
     for (const [name, value] of Object.entries(objectIn(body))) values.set(name, asText(value));
     return new CallArguments('json', values);
   }
-  const via = type.startsWith('multipart/form-data') ? 'multipart' : 'form';
-  const files = new Map<string, Upload>();
-  for (const [name, value] of await formIn(body, String(request.headers['content-type'] ?? ''))) {
-    if (typeof value === 'string') values.set(name, value);
-    else files.set(name, await uploadOf(value));
+  if (type.startsWith('multipart/form-data')) {
+    const form = await readMultipart(body, String(request.headers['content-type']));
+    return new CallArguments('multipart', new Map([...values, ...form.values]), form.files);
   }
-  return new CallArguments(via, values, files);
+  for (const [name, value] of new URLSearchParams(body.toString('utf8'))) values.set(name, value);
+  return new CallArguments('form', values);
+}
+
+interface Form {
+  readonly values: ReadonlyMap<string, string>;
+  readonly files: ReadonlyMap<string, Upload>;
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {
@@ -109,18 +114,33 @@ function objectIn(body: Buffer): Record<string, unknown> {
   throw badRequest("can't parse JSON object");
 }
 
-/** Node's own fetch classes know both form encodings. */
-async function formIn(body: Buffer, contentType: string): Promise<FormData> {
-  try {
-    const request = new Request('http://form', { method: 'POST', body, headers: { 'Content-Type': contentType } });
-    return await request.formData();
-  } catch {
-    throw badRequest("can't parse the request body");
-  }
+/** Parses leniently, as the platform does: clients differ in how they write the headers of a part. */
+function readMultipart(body: Buffer, contentType: string): Promise<Form> {
+  const values = new Map<string, string>();
+  const files = new Map<string, Upload>();
+  return new Promise((resolve, reject) => {
+    const unreadable = () => reject(badRequest("can't parse the request body"));
+    const parser = parserFor(contentType);
+    if (parser === null) return unreadable();
+    parser.on('field', (name, value) => values.set(name, value));
+    parser.on('file', (field, stream, name, _encoding, type) => {
+      const chunks: Buffer[] = [];
+      stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+      stream.on('end', () => files.set(field, { name, contentType: type, bytes: Buffer.concat(chunks) }));
+    });
+    parser.on('error', unreadable);
+    parser.on('finish', () => resolve({ values, files }));
+    parser.end(body);
+  });
 }
 
-async function uploadOf(file: File): Promise<Upload> {
-  return { name: file.name, contentType: file.type, bytes: Buffer.from(await file.arrayBuffer()) };
+/** @returns null where the header names no boundary */
+function parserFor(contentType: string): BusboyInstance | null {
+  try {
+    return new Busboy({ headers: { 'content-type': contentType }, limits: { fieldSize: longestBody } });
+  } catch {
+    return null;
+  }
 }
 
 function asText(value: unknown): string {

@@ -19,7 +19,7 @@ export interface GroupOptions {
 }
 
 /** Speaks in groups where a test names nobody. */
-export const alice: User = { id: 5, is_bot: false, first_name: 'Alice', username: 'alice', language_code: 'en' };
+const alice: User = { id: 5, is_bot: false, first_name: 'Alice', username: 'alice', language_code: 'en' };
 
 export class BotHandle {
   readonly #bot: Bot;

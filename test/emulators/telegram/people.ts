@@ -39,6 +39,14 @@ export interface Pressed {
 
 type NonChannelChat = Exclude<Chat, Chat.ChannelChat>;
 
+const heavyText = '😀'.repeat(4096);
+const manyLinks: readonly MessageEntity[] = Array.from({ length: 100 }, (_, n) => ({
+  type: 'text_link',
+  offset: n * 2,
+  length: 2,
+  url: `https://example.org/${'x'.repeat(200)}/${n}`,
+}));
+
 /** One chat, as people in it see the bot. */
 export class ChatHandle {
   readonly room: Room;
@@ -70,6 +78,19 @@ export class ChatHandle {
     return captions.map((caption) =>
       this.show('photo', { ...options, ...(caption === null ? {} : { caption }), mediaGroupId }),
     );
+  }
+
+  /**
+   * Messages as heavy as the platform lets people make them, some 90 KB each: 4096 characters of four bytes, a hundred
+   * links, and each answers the one before. Fifty fill the 4 MiB of one answer.
+   */
+  sayMuch(count: number): Said[] {
+    const said: Said[] = [];
+    for (let n = 0; n < count; n++) {
+      const replyTo = said.at(-1)?.messageId;
+      said.push(this.say(heavyText, { entities: manyLinks, ...(replyTo === undefined ? {} : { replyTo }) }));
+    }
+    return said;
   }
 
   /** @throws Error for a message that is not there */
