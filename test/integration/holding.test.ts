@@ -204,7 +204,7 @@ describe('a job that nobody can run', () => {
 });
 
 describe('two schedulers and two workers', () => {
-  it('hold each connection once', async () => {
+  it('hold each connection once (F21)', async () => {
     const where = place();
     const holders = new Map<string, number>();
     let worst = 0;

@@ -102,6 +102,13 @@ describe('the lease keeper', () => {
     expect(() => keeper.assertHeld(kept)).toThrow();
   });
 
+  it('tells a holder that Redis lost its data, and not that somebody took over (F37)', async () => {
+    const { fenced } = await tenure('conn-a');
+    await redis.server.client().flushall();
+    await expect.poll(() => fenced.length, within).toBe(1);
+    expect(fenced[0]?.message).toContain('lost its data');
+  });
+
   it('stops a holder by itself before its lease can have run out, when Redis does not answer (F37)', async () => {
     const { fenced } = await tenure('conn-a');
     const runsOutAt = await until('conn-a');
@@ -130,7 +137,7 @@ describe('the lease keeper', () => {
     }
   });
 
-  it('refuses a write at once after the wall clock says that the machine slept', async () => {
+  it('refuses a write at once after the wall clock says that the machine slept (F24)', async () => {
     const { kept, fenced } = await tenure('conn-a');
     keeper.assertHeld(kept);
     skewMs = 60_000;

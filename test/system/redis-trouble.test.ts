@@ -10,6 +10,7 @@ import { type QqEmulator, startQq } from '../emulators/qq/index.ts';
 import { Conversations, type ConversationsOptions, NOTHING_WRONG } from '../support/conversations.ts';
 import { type Installation, install, LONG, qqConnection, SCALED_TIMINGS } from '../support/installation.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import type { ServedProcess } from '../support/served-process.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const TIMINGS = { ...SCALED_TIMINGS, leaseMs: 2_000 };
@@ -26,9 +27,10 @@ class Trouble implements AsyncDisposable {
   }
 
   /** Live, on one of two workers. */
-  static async prepare({ heartbeatIntervalMs = 1_000 } = {}): Promise<Trouble> {
+  static async prepare({ heartbeatIntervalMs = 1_000, ballast = 0 } = {}): Promise<Trouble> {
     const qq = await startQq({ heartbeatIntervalMs });
     const redis = await startRedis({ appendfsync: 'always' });
+    if (ballast > 0) await redis.client().set('ballast', 'x'.repeat(ballast));
     const installation = await install({
       connections: [qqConnection(qq)],
       timings: LONG ? {} : TIMINGS,
@@ -55,6 +57,12 @@ class Trouble implements AsyncDisposable {
 
   talk(options: ConversationsOptions = {}): Conversations {
     return new Conversations(this.qq, this.qq.journal, { everyMs: 30, ...options }).start();
+  }
+
+  holder({ owner }: { readonly owner: string | null }): ServedProcess {
+    const found = this.installation.processes.find(({ pid }) => owner?.endsWith(`/${pid}`));
+    if (found === undefined) throw new Error(`none of our workers is ${owner}`);
+    return found;
   }
 
   /** Lines that some process of ours has logged. */
@@ -136,6 +144,71 @@ describe('a Redis out of memory', () => {
       expect(await installation.live()).toMatchObject({ fencingToken: before.fencingToken });
     },
   );
+});
+
+describe('a holder that is killed', () => {
+  /** Of other programs: beside it, our own ups and downs are small. Bytes. */
+  const BALLAST = 32 << 20;
+
+  async function leaveRoom(redis: TestRedis, fullTo: number): Promise<void> {
+    const admin = redis.client();
+    const used = Number(/^used_memory:(\d+)/m.exec(await admin.info('memory'))?.[1]);
+    await admin.config('SET', 'maxmemory', String(Math.round(used / fullTo)));
+  }
+
+  it('while Redis has no room for messages is replaced by Resume all the same; they wait, and none is lost (F16, F37)', async () => {
+    await using world = await Trouble.prepare({ heartbeatIntervalMs: 10_000, ballast: BALLAST });
+    const { qq, redis, installation } = world;
+    const before = await installation.live();
+    const people = world.talk();
+    await delay(500);
+    await leaveRoom(redis, 0.9);
+    await waitUntil('those who judge memory to notice', () => world.said('redis.memory') >= 3, { timeoutMs: 5_000 });
+    await waitUntil('messages to wait', async () => (await people.account(0)).lost.length > 0);
+    people.start();
+
+    world.holder(before).kill('SIGKILL');
+    await waitUntil('the other to resume', () => qq.journal.count('resumed') === 1, {
+      timeoutMs: 2 * world.leaseMs,
+      explain: () => installation.tails(),
+    });
+    const taken = await installation.waitFor('to be held by the other', ({ owner }) => owner !== before.owner);
+    expect(taken.fencingToken).toBeGreaterThan(Number(before.fencingToken));
+    await delay(world.leaseMs);
+    // Renewed for longer than a lease, and still not one message more than there is room for.
+    expect(await installation.connection()).toMatchObject({ owner: taken.owner, fencingToken: taken.fencingToken });
+    expect((await people.account(0)).lost.length).toBeGreaterThan(10);
+
+    await redis.client().config('SET', 'maxmemory', '0');
+    people.start();
+    await delay(500);
+    const account = await people.account(30_000);
+    expect(account).toEqual({ sent: account.sent, ...NOTHING_WRONG });
+    expect(qq.journal.of('identify')).toHaveLength(1);
+    expect(qq.overlap().peak).toBe(1);
+  });
+
+  it.runIf(LONG)('while Redis takes no write at all is replaced once it does (F16, F37)', async () => {
+    await using world = await Trouble.prepare({ heartbeatIntervalMs: 10_000 });
+    const { qq, redis, installation } = world;
+    const before = await installation.live();
+    const people = world.talk();
+    await delay(500);
+    await redis.client().config('SET', 'maxmemory', '1mb');
+    world.holder(before).kill('SIGKILL');
+    // BullMQ moves no job without memory: nobody can take it over, but status tells.
+    await delay(2 * world.leaseMs);
+    const meanwhile = await installation.connection();
+    expect(meanwhile.state).not.toBe('live');
+    expect(meanwhile.reason).not.toBeNull();
+
+    await redis.client().config('SET', 'maxmemory', '0');
+    await installation.live();
+    const account = await people.account(30_000);
+    expect(account).toEqual({ sent: account.sent, ...NOTHING_WRONG });
+    expect(qq.journal.of('identify')).toHaveLength(1);
+    expect(qq.overlap().peak).toBe(1);
+  });
 });
 
 describe('a Redis that lost all its data', () => {
