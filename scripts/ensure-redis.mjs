@@ -3,12 +3,9 @@
 // a real one. Says nothing when it is there. Installs it when that needs no question: as root with apt-get, dnf or apk,
 // or through Homebrew. Otherwise prints the command to run and exits 1.
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { APT_ENV, onPath, run, withoutServices } from './debian.mjs';
 
 const NEEDED = [7, 0];
-const POLICY = '/usr/sbin/policy-rc.d';
-const APT_ENV = { DEBIAN_FRONTEND: 'noninteractive' };
 
 /**
  * A way to install Redis. `needsRoot` installers are only run by root; `commands` are tried in order and the first that
@@ -21,7 +18,8 @@ const INSTALLERS = [
     before: ['apt-get', 'update', '-q'],
     commands: [['apt-get', 'install', '-q', '-y', '--no-install-recommends', 'redis-server']],
     env: APT_ENV,
-    guard: withoutDebianService,
+    // It would start on port 6379.
+    guard: (install) => withoutServices(['redis-server'], install),
   },
   {
     tool: 'dnf',
@@ -49,42 +47,12 @@ function isNewEnough(version) {
   return major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1]);
 }
 
-function onPath(tool) {
-  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, tool), constants.X_OK);
-      return folder !== '';
-    } catch {
-      return false;
-    }
-  });
-}
-
-/** The package's script would start a system service on port 6379 that nobody asked for; policy-rc.d forbids it. */
-function withoutDebianService(install) {
-  const ours = !existsSync(POLICY);
-  if (ours) writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
-  try {
-    install();
-  } finally {
-    if (ours) rmSync(POLICY, { force: true });
-  }
-  // Also not at the next boot.
-  if (onPath('systemctl')) spawnSync('systemctl', ['disable', 'redis-server'], { stdio: 'ignore' });
-}
-
-function run(command, env = {}) {
-  console.error(`ensure-redis: ${command.join(' ')}`);
-  // The output goes to stderr, so that stdout stays clean for commands that print JSON.
-  spawnSync(command[0], command.slice(1), { stdio: ['ignore', 2, 2], env: { ...process.env, ...env } });
-}
-
 function install({ before, commands, env, guard = (work) => work() }) {
   guard(() => {
-    if (before !== undefined) run(before, env);
+    if (before !== undefined) run('ensure-redis', before, env);
     for (const command of commands) {
       if (isNewEnough(installedVersion())) return;
-      run(command, env);
+      run('ensure-redis', command, env);
     }
   });
 }

@@ -140,6 +140,9 @@ export function failure(proxy: ProxyAddress, target: TunnelTarget, why: string, 
 
 function refusalInWords(status: number): string {
   switch (status) {
+    case 401:
+      // tinyproxy, to a password that is wrong; RFC 9110 has 407 for that, too.
+      return 'proxy authentication refused (401): check user and password of the proxy';
     case 407:
       return 'proxy authentication required (407): check user and password of the proxy';
     case 403:
