@@ -35,6 +35,7 @@ import type { Safeguards } from '../state/safeguards.ts';
 import type { LaneEnd, LaneStop } from './lane-worker.ts';
 import { planReplies } from './reply-plan.ts';
 import { MAX_CRASHES, sendsLate, sortTurn, type TurnMessage, turnLetter } from './sort-turn.ts';
+import type { Typing } from './typing.ts';
 
 export interface LaneDeps {
   /** A client of profile `fenced`. */
@@ -47,10 +48,11 @@ export interface LaneDeps {
   readonly log: Logger;
   readonly safeguards: Safeguards;
   readonly backoff: BackoffPolicy;
+  readonly typing: Typing;
 }
 
 export type LaneSender =
-  | { readonly kind: 'ready'; readonly sender: Pick<Sender, 'split'>; readonly dedupeWindowMs: number }
+  | { readonly kind: 'ready'; readonly sender: Pick<Sender, 'split' | 'typing'>; readonly dedupeWindowMs: number }
   | { readonly kind: 'none'; readonly reason: string };
 
 /** Then the lane queues up again behind the others. */
@@ -154,9 +156,11 @@ class LaneRun {
   }
 
   async #ask(turn: Turn, messages: readonly TurnMessage[]): Promise<readonly AgentReply[]> {
-    const { agent } = this.#deps;
+    const { agent, typing } = this.#deps;
     const { connection, lane } = this.#at;
+    const { route, stop } = this.#context;
     const events = messages.map(({ event }) => event);
+    using _shown = typing.show(route.sender, events.at(-1)?.reply ?? null, lane, stop);
     const request = {
       id: turn.id,
       connectionId: connection,
@@ -165,7 +169,7 @@ class LaneRun {
       messages: events,
       history: turn.history,
     };
-    return withDeadline(`agent ${agent.kind}`, agent.timeoutMs, this.#context.stop.signal, (signal) =>
+    return await withDeadline(`agent ${agent.kind}`, agent.timeoutMs, stop.signal, (signal) =>
       agent.reply(request, { signal }),
     );
   }

@@ -14,6 +14,7 @@ import { ALL_SAFEGUARDS, type Safeguards } from '../state/safeguards.ts';
 import { createLaneWorker, type LaneWorker } from './lane-worker.ts';
 import { type LaneDeps, type LaneSender, runLane } from './run-lane.ts';
 import { createSenders, type SendersOptions } from './senders.ts';
+import { Typing } from './typing.ts';
 
 export interface TurnWorkerOptions {
   readonly address: RedisAddress;
@@ -64,6 +65,7 @@ export function createTurnWorker(options: TurnWorkerOptions): LaneWorker {
     log,
     safeguards: options.safeguards ?? ALL_SAFEGUARDS,
     backoff: options.backoff ?? TURN_BACKOFF,
+    typing: new Typing({ log }),
   };
   const worker = createLaneWorker({
     queue: 'turns',

@@ -6,6 +6,7 @@ import { ConnectionSlots } from '../../src/workers/connection-slots.ts';
 import { deliverOutbox } from '../../src/workers/deliver-outbox.ts';
 import { runLane } from '../../src/workers/run-lane.ts';
 import { createSenders } from '../../src/workers/senders.ts';
+import { Typing } from '../../src/workers/typing.ts';
 import { openDirect } from '../support/direct-transport.ts';
 import type { Invariants } from './invariants.ts';
 import { laneQueue, StockWorker } from './job-client.ts';
@@ -41,6 +42,7 @@ export function runMessages(
     stalledEveryMs: settings.stalledEveryMs,
     overtaken: () => new FencedError('the job was taken over'),
   };
+  const typing = new Typing({ log });
   new StockWorker({
     ...common,
     user: user('turns'),
@@ -59,6 +61,7 @@ export function runMessages(
           log,
           safeguards,
           backoff,
+          typing,
         },
         job,
         { signal, draining: () => false },
