@@ -93,7 +93,7 @@ export class Api {
     if (run === undefined) throw new ApiRefusal(404, 'Not Found: method not found');
     const { journal } = this.#parts.platform;
     const answer = await run({ number, bot, method, args }, { desk: this.#desk, journal });
-    return fault === undefined ? answer : distorted(fault, answer as JsonAnswer);
+    return fault === undefined ? answer : distorted(fault, answer);
   }
 
   /** @throws ApiRefusal 500 while the bot's instance closes */

@@ -1,6 +1,6 @@
 /** The methods the emulator knows, each giving the type that the Bot API reference promises for it. */
 import type { ApiMethods } from '@grammyjs/types';
-import { type Answer, badRequest, type JsonAnswer, success } from './answers.ts';
+import { badRequest, type JsonAnswer, success } from './answers.ts';
 import type { CallArguments } from './arguments.ts';
 import type { Bot } from './bot.ts';
 import type { Journal } from './journal.ts';
@@ -22,7 +22,7 @@ export interface MethodParts {
   readonly journal: Journal;
 }
 
-type Method = (call: Call, parts: MethodParts) => Answer | Promise<Answer>;
+type Method = (call: Call, parts: MethodParts) => JsonAnswer | Promise<JsonAnswer>;
 
 const chatActions: ReadonlySet<string> = new Set([
   'typing',
@@ -69,7 +69,7 @@ function result<M extends keyof ApiMethods<never>>(
   return success(JSON.stringify(value), description);
 }
 
-function setWebhook({ number, bot, args, method }: Call, { journal }: MethodParts): Answer {
+function setWebhook({ number, bot, args, method }: Call, { journal }: MethodParts): JsonAnswer {
   const { description } = bot.webhook.set(args, method === 'setwebhook' ? 'setwebhook' : 'deletewebhook');
   bot.allowed.update(args.raw('allowed_updates'));
   if (args.flag('drop_pending_updates')) {
@@ -80,7 +80,7 @@ function setWebhook({ number, bot, args, method }: Call, { journal }: MethodPart
   return method === 'setwebhook' ? result<'setWebhook'>(true, description) : result<'deleteWebhook'>(true, description);
 }
 
-function sendChatAction({ bot, args }: Call, { journal }: MethodParts): Answer {
+function sendChatAction({ bot, args }: Call, { journal }: MethodParts): JsonAnswer {
   const action = args.text('action').toLowerCase();
   if (!chatActions.has(action)) throw badRequest('wrong parameter action in request');
   const room = bot.rooms.find(args.text('chat_id'));
@@ -90,7 +90,7 @@ function sendChatAction({ bot, args }: Call, { journal }: MethodParts): Answer {
   return result<'sendChatAction'>(true);
 }
 
-function answerCallbackQuery({ bot, args }: Call, { journal }: MethodParts): Answer {
+function answerCallbackQuery({ bot, args }: Call, { journal }: MethodParts): JsonAnswer {
   const queryId = args.text('callback_query_id');
   bot.callbacks.answer(queryId);
   journal.append({ kind: 'callback-answered', botId: bot.id, queryId, text: args.raw('text') ?? null });

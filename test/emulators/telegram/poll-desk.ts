@@ -3,7 +3,7 @@
  * server (tdlib/telegram-bot-api, Client.cpp: process_get_updates_query, do_get_updates, abort_long_poll,
  * fail_query_conflict; read 2026-11-22).
  */
-import { type Answer, ApiRefusal, failure, success } from './answers.ts';
+import { ApiRefusal, failure, type JsonAnswer, success } from './answers.ts';
 import type { CallArguments } from './arguments.ts';
 import type { Journal } from './journal.ts';
 import type { TelegramSettings } from './options.ts';
@@ -29,7 +29,7 @@ interface Parked {
   readonly call: number;
   readonly offset: number;
   readonly limit: number;
-  readonly settle: (answer: Answer) => void;
+  readonly settle: (answer: JsonAnswer) => void;
   readonly deadline: NodeJS.Timeout;
   wake: NodeJS.Timeout | null;
 }
@@ -62,7 +62,7 @@ export class PollDesk {
   }
 
   /** @param call its number in the journal */
-  getUpdates(call: number, args: CallArguments, isWebhookActive: boolean): Promise<Answer> {
+  getUpdates(call: number, args: CallArguments, isWebhookActive: boolean): Promise<JsonAnswer> {
     if (isWebhookActive) return new Promise((settle) => this.#conflict(conflictText.webhookActive, settle));
     const offset = args.integer('offset', 0);
     let limit = args.integer('limit', 100, 1, 100);
@@ -138,7 +138,7 @@ export class PollDesk {
   }
 
   /** The first conflict is told at once, further ones after a while. */
-  #conflict(text: string, settle: (answer: Answer) => void): void {
+  #conflict(text: string, settle: (answer: JsonAnswer) => void): void {
     const holdMs = this.#parts.settings.conflictHoldMs;
     const answer = failure(new ApiRefusal(409, text));
     const now = performance.now();
@@ -154,7 +154,7 @@ export class PollDesk {
     this.#heldBack.add(timer);
   }
 
-  #batch(call: number, updates: readonly StoredUpdate[]): Answer {
+  #batch(call: number, updates: readonly StoredUpdate[]): JsonAnswer {
     let left = this.#parts.settings.batchBytes;
     const fitting: StoredUpdate[] = [];
     for (const update of updates) {
