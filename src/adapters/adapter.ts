@@ -144,6 +144,8 @@ export interface HealthReporter {
   roundTrip(): void;
   /** Any frame came. */
   frame(): void;
+  /** What somebody who looks at a working connection should know, such as what it had to adapt to; `null`: nothing. */
+  remark(text: string | null): void;
   /** How the bytes travel: `direct`, `http proxy HOST:PORT`. Never a password. */
   route(route: string): void;
   /** Longest silence (ms) between round trips that a working connection of this platform can show. */

@@ -30,7 +30,7 @@ export function connectionTable(status: StatusDocument): string {
       duration(connection.lastEventAgeMs),
       connection.owner ?? '–',
       nextAttemptAt === null ? '–' : `in ${duration(Math.max(0, Date.parse(nextAttemptAt) - now))}`,
-      connection.reason ?? '',
+      connection.reason ?? connection.remark ?? '',
     ]);
   }
   return table.toString();

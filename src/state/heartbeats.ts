@@ -13,6 +13,8 @@ export interface Heartbeat {
   readonly roundTripAgeMs: number | null;
   readonly frameAgeMs: number | null;
   readonly route: string | null;
+  /** What somebody who looks at a working connection should know. */
+  readonly remark: string | null;
   /** Longest silence between round trips that the adapter calls healthy. */
   readonly maxSilenceMs: number;
 }

@@ -56,6 +56,7 @@ export function deriveConnection(evidence: ConnectionEvidence, moment: ReadMomen
     nextAttemptAt: iso(verdict.nextAttemptAt),
     attempt: beat?.heartbeat.attempt ?? 0,
     route: beat?.heartbeat.route ?? null,
+    remark: beat?.heartbeat.remark ?? null,
     counters: {
       events: count('events'),
       duplicates: count('duplicates'),

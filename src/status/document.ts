@@ -17,6 +17,8 @@ export interface ConnectionStatus {
   readonly nextAttemptAt: string | null;
   readonly attempt: number;
   readonly route: string | null;
+  /** What an operator should know of a connection that works, such as what it had to adapt to. */
+  readonly remark: string | null;
   readonly counters: {
     readonly events: number;
     readonly duplicates: number;

@@ -25,6 +25,7 @@ export class HealthRecorder implements HealthReporter {
   #roundTripAt: number | null = null;
   #frameAt: number | null = null;
   #route: string | null = null;
+  #remark: string | null = null;
   #maxSilenceMs = DEFAULT_MAX_SILENCE_MS;
 
   /** @param onChange - called synchronously on each change of state; must not throw */
@@ -79,6 +80,10 @@ export class HealthRecorder implements HealthReporter {
     this.#frameAt = this.#clock.monotonic();
   }
 
+  remark(text: string | null): void {
+    this.#remark = text;
+  }
+
   route(route: string): void {
     this.#route = route;
   }
@@ -99,6 +104,7 @@ export class HealthRecorder implements HealthReporter {
       roundTripAgeMs: age(this.#roundTripAt),
       frameAgeMs: age(this.#frameAt),
       route: this.#route,
+      remark: this.#remark,
       maxSilenceMs: this.#maxSilenceMs,
     };
   }

@@ -84,6 +84,7 @@ export interface Held<Sink extends InboundSink = InboundSink> {
   readonly causes: (AttemptCause | null)[];
   readonly permits: (readonly BudgetLimit[])[];
   readonly silences: number[];
+  readonly remarks: (string | null)[];
   readonly routes: string[];
   readonly roundTrips: () => number;
   readonly lines: string[];
@@ -128,6 +129,7 @@ export function holdAdapter<Sink extends InboundSink>(given: HoldOptions<Sink>):
   const causes: (AttemptCause | null)[] = [];
   const permits: (readonly BudgetLimit[])[] = [];
   const silences: number[] = [];
+  const remarks: (string | null)[] = [];
   const routes: string[] = [];
   const lines: string[] = [];
   let roundTrips = 0;
@@ -148,6 +150,7 @@ export function holdAdapter<Sink extends InboundSink>(given: HoldOptions<Sink>):
       },
       frame: () => {},
       route: (route) => void routes.push(route),
+      remark: (text) => void remarks.push(text),
       maxSilence: (ms) => void silences.push(ms),
     },
     gate: {
@@ -185,6 +188,7 @@ export function holdAdapter<Sink extends InboundSink>(given: HoldOptions<Sink>):
     causes,
     permits,
     silences,
+    remarks,
     routes,
     roundTrips: () => roundTrips,
     lines,

@@ -39,6 +39,7 @@ export function beat(change: Partial<Heartbeat> = {}): Heartbeat {
     roundTripAgeMs: 1_000,
     frameAgeMs: 1_000,
     route: 'direct',
+    remark: null,
     maxSilenceMs: 12_000,
     ...change,
   };

@@ -46,6 +46,7 @@ const DOCUMENT: StatusDocument = {
       nextAttemptAt: null,
       attempt: 0,
       route: 'direct',
+      remark: null,
       counters: {
         events: 0,
         duplicates: 0,

@@ -6,6 +6,7 @@
 import { explain, GatewayError } from '../../errors.ts';
 import type { WebSocketHandle } from '../../http/web-socket.ts';
 import type { BudgetLimit, ConnectingPhase, HoldContext } from '../adapter.ts';
+import { Idleness } from './idleness.ts';
 import { RAW_CUT } from './inbound.ts';
 import type { Inbox } from './inbox.ts';
 import { interactionToAcknowledge } from './interaction.ts';
@@ -21,6 +22,8 @@ export interface SocketPlan {
   readonly accessToken: string;
   readonly opening: Opening;
   readonly identifyLimits: readonly BudgetLimit[];
+  /** How often a WebSocket ping goes out, ms. */
+  readonly pingEveryMs: number;
 }
 
 export interface SocketDeps {
@@ -39,6 +42,10 @@ export interface SocketReport {
   readonly livedMs: number | null;
   /** Events received, those of replays included. */
   readonly events: number;
+  /** How long nothing had travelled when it went away without a word, ms; `null`: it was ended in another way. */
+  readonly cutAfterMs: number | null;
+  /** The longest time without traffic that it outlived, ms. */
+  readonly outlivedMs: number;
 }
 
 /** After op 9 the close frame with the reason follows within about 100 ms (tencent-connect/openclaw-qqbot #18). */
@@ -77,6 +84,7 @@ class HeldSocket {
   #pongSeen = false;
   #liveSince: number | null = null;
   #events = 0;
+  readonly #idleness: Idleness;
 
   constructor(
     { context, options, inbox, acknowledge }: SocketDeps,
@@ -92,11 +100,16 @@ class HeldSocket {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#state = { name: 'dialing', opening: plan.opening };
-    const { pingEveryMs, pongDeadlineMs } = options;
+    this.#idleness = new Idleness(context.clock);
+    const { pongDeadlineMs } = options;
+    const { pingEveryMs } = plan;
     this.#keepalive = new Keepalive(
       {
         beat: () => this.#guard(() => this.#beat()),
-        ping: () => this.#socket?.ping(),
+        ping: () => {
+          this.#idleness.sent();
+          this.#socket?.ping();
+        },
         dead: (reason) => this.#apply({ type: 'dead', reason }),
         choked: () => this.#apply({ type: 'choked' }),
       },
@@ -164,6 +177,7 @@ class HeldSocket {
 
   #sawFrame(): void {
     this.#keepalive.frame();
+    this.#idleness.received();
     this.#context.health.frame();
   }
 
@@ -303,6 +317,7 @@ class HeldSocket {
 
   #send(frame: string): void {
     this.#context.assertHeld();
+    this.#idleness.sent();
     this.#socket?.send(frame);
   }
 
@@ -323,8 +338,7 @@ class HeldSocket {
   }
 
   #promiseSilence(): void {
-    const { pingEveryMs, pongDeadlineMs } = this.#options;
-    const byPing = pingEveryMs + pongDeadlineMs;
+    const byPing = this.#plan.pingEveryMs + this.#options.pongDeadlineMs;
     this.#context.health.maxSilence((this.#pongSeen ? byPing : 2 * this.#heartbeatEveryMs) + SILENCE_MARGIN_MS);
   }
 
@@ -346,7 +360,9 @@ class HeldSocket {
     this.#letGo();
     const { clock } = this.#context;
     const livedMs = this.#liveSince === null ? null : clock.monotonic() - this.#liveSince;
-    this.#resolve({ ending, greeted: this.#greeted, livedMs, events: this.#events });
+    const { outlivedMs } = this.#idleness;
+    const cutAfterMs = livedMs === null ? null : this.#idleness.cutAfterMs(ending);
+    this.#resolve({ ending, greeted: this.#greeted, livedMs, events: this.#events, cutAfterMs, outlivedMs });
   }
 
   #fail(error: unknown): void {

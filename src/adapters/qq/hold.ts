@@ -8,6 +8,7 @@
 import { childController } from '../../async/abort.ts';
 import { explain, FatalError, TransientError } from '../../errors.ts';
 import type { AttemptCause, BudgetLimit, HoldContext } from '../adapter.ts';
+import { type IdleCuts, NO_CUTS, noteCut, noteSurvival, STEADY_CUTS } from '../idle-cut.ts';
 import { DEFAULT_IDENTIFY_LIMITS, type Gateway, type QqApi } from './api.ts';
 import { TOKEN_DEADLINE_MS, type TokenProvider } from './auth.ts';
 import { holdSocket, type SocketReport } from './connection.ts';
@@ -26,6 +27,10 @@ export interface HoldDeps {
 const REDISCOVER_AFTER_DIALS = 3;
 /** How long the identify limits of a discovery are believed, ms; asking is itself limited. */
 const DISCOVERY_FRESH_MS = 600_000;
+/** Pings come more often than idle sockets are cut, by this factor, and never more often than this, ms. */
+const STAY_BELOW = 0.6;
+const LEAST_PING_MS = 500;
+const PING_LATENESS = 1.2;
 
 /** Implements `Adapter.hold`. */
 export async function hold(context: HoldContext, deps: HoldDeps): Promise<void> {
@@ -54,6 +59,8 @@ class HeldConnection {
   readonly #stop: AbortSignal;
   readonly #inbox: Inbox;
   #setbacks: Setbacks = NO_SETBACKS;
+  #cuts: IdleCuts = NO_CUTS;
+  #pingEveryMs: number;
   #discovered: { readonly url: string; readonly limits: readonly BudgetLimit[]; readonly at: number } | null = null;
 
   constructor(context: HoldContext, deps: HoldDeps, stop: AbortSignal) {
@@ -61,7 +68,8 @@ class HeldConnection {
     this.#context = context;
     this.#deps = deps;
     this.#stop = stop;
-    const { appId, intents } = deps.options;
+    const { appId, intents, pingEveryMs } = deps.options;
+    this.#pingEveryMs = pingEveryMs;
     this.#inbox = new Inbox({ sink, cursor, clock, log, scope: { appId, intents } });
   }
 
@@ -91,7 +99,7 @@ class HeldConnection {
     }
     const identifyLimits = this.#discovered?.limits ?? DEFAULT_IDENTIFY_LIMITS;
     const { options } = this.#deps;
-    const plan = { url, accessToken, opening, identifyLimits };
+    const plan = { url, accessToken, opening, identifyLimits, pingEveryMs: this.#pingEveryMs };
     const report = await holdSocket(
       { context: this.#context, options, inbox: this.#inbox, acknowledge: (id) => this.#acknowledge(id) },
       plan,
@@ -112,6 +120,7 @@ class HeldConnection {
   #afterSocket(report: SocketReport, opening: Opening, accessToken: string): AttemptCause | null {
     const { ending, livedMs, greeted, events } = report;
     if (ending.cause === 'drained') return null;
+    this.#learnFromCuts(report);
     const proven = livedMs !== null || events > 0;
     const verdict = judge({
       ending,
@@ -134,6 +143,22 @@ class HeldConnection {
     if (verdict.dropSession !== null && wasOurs) this.#inbox.drop(verdict.dropSession);
     if (verdict.freshToken) this.#deps.tokens.invalidate(accessToken);
     return { reason: verdict.reason, minDelayMs: verdict.minDelayMs };
+  }
+
+  /** Cut again and again after the same time without traffic: there shall be traffic before that. */
+  #learnFromCuts({ cutAfterMs, outlivedMs }: SocketReport): void {
+    this.#cuts = noteSurvival(this.#cuts, outlivedMs);
+    if (cutAfterMs === null) return;
+    // A ping goes out every so often, give or take a late timer: what was silent for longer was not merely idle.
+    const { cuts, steadyMs } = noteCut(this.#cuts, cutAfterMs, this.#pingEveryMs * PING_LATENESS);
+    this.#cuts = cuts;
+    if (steadyMs === null) return;
+    this.#pingEveryMs = Math.max(LEAST_PING_MS, Math.round(Math.min(steadyMs, this.#pingEveryMs) * STAY_BELOW));
+    const inSeconds = (ms: number) => `${Math.round(ms / 100) / 10} s`;
+    const remark = `idle sockets were cut ${STEADY_CUTS} times after about ${inSeconds(steadyMs)} (an idle timeout on the way): pinging every ${inSeconds(this.#pingEveryMs)} since`;
+    const { health, log } = this.#context;
+    health.remark(remark);
+    log.warn({ event: 'idle-cuts', pingEveryMs: this.#pingEveryMs }, remark);
   }
 
   /** From the cache while that works: discovery is a second thing that can fail, and allows two calls a minute or so. */

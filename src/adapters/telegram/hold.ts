@@ -7,10 +7,10 @@
 import { childController } from '../../async/abort.ts';
 import { explain, FatalError, TransientError } from '../../errors.ts';
 import type { AttemptCause, HoldContext } from '../adapter.ts';
+import { noteSurvival } from '../idle-cut.ts';
 import type { Answer, TelegramApi } from './api.ts';
 import { CallbackAnswers } from './callback-answers.ts';
 import { freshPool } from './fresh-pool.ts';
-import { noteAnswer } from './idle-cut.ts';
 import { Inbox } from './inbox.ts';
 import type { TelegramOptions } from './options.ts';
 import { Poller, type RunPlan } from './poller.ts';
@@ -98,7 +98,7 @@ class HeldBot {
         callbacks: this.#callbacks,
         stop: this.#stop,
         onAnswer: (parkedMs) => {
-          const cuts = noteAnswer(this.#setbacks.cuts, parkedMs);
+          const cuts = noteSurvival(this.#setbacks.cuts, parkedMs);
           this.#setbacks = { ...this.#setbacks, refusedTokens: 0, cuts };
         },
         onProven: () => {
@@ -111,7 +111,7 @@ class HeldBot {
   }
 
   #after(end: RunEnd): AttemptCause {
-    const { clock, log } = this.#context;
+    const { clock, health, log } = this.#context;
     const verdict = judge(end, {
       ...this.#deps.options,
       setbacks: this.#setbacks,
@@ -121,9 +121,10 @@ class HeldBot {
     });
     if (verdict.kind === 'give-up') throw new FatalError(verdict.code, verdict.message);
     this.#setbacks = verdict.setbacks;
-    if (verdict.pollMs !== null) {
-      this.#pollMs = verdict.pollMs;
-      log.warn({ event: 'polls-shortened', pollMs: verdict.pollMs, reason: verdict.reason }, verdict.reason);
+    if (verdict.shorter !== null) {
+      this.#pollMs = verdict.shorter.pollMs;
+      health.remark(verdict.shorter.remark);
+      log.warn({ event: 'idle-cuts', pollMs: verdict.shorter.pollMs, reason: verdict.reason }, verdict.shorter.remark);
     }
     if (verdict.next === 'start') this.#self = null;
     else this.#opening = verdict.next;

@@ -3,8 +3,9 @@
  * Pure; the refusal table of `protocol.ts` put to work.
  */
 import type { ErrorCode } from '../../errors.ts';
+import { type IdleCuts, NO_CUTS, noteCut, STEADY_CUTS } from '../idle-cut.ts';
 import { type Garbled, inWords, type Refusal, type Unanswered } from './api.ts';
-import { type IdleCuts, NO_CUTS, noteCut } from './idle-cut.ts';
+import { TIMEOUT_UNIT_MS } from './protocol.ts';
 
 /** Why a run of polls is over. */
 export type RunEnd =
@@ -37,6 +38,8 @@ const CONFLICTS_OF_A_RIVAL = 3;
 const CONFLICT_PAUSE_MS = 1_000;
 /** One refusal may be a slip of the platform's edge; the second one in a row is not. */
 const REFUSALS_THAT_COUNT = 2;
+/** Polls stay below the age at which idle ones are cut, by this factor. */
+const STAY_BELOW = 0.8;
 
 export type Verdict =
   | {
@@ -50,8 +53,8 @@ export type Verdict =
        * - `start`: who we are and whether a webhook is set is asked again, too
        */
       readonly next: 'quick' | 'undisturbed' | 'start';
-      /** A shorter wait for the polls that follow, ms; `null`: as before. */
-      readonly pollMs: number | null;
+      /** A shorter wait for the polls that follow, ms, and what to tell people of it; `null`: as before. */
+      readonly shorter: { readonly pollMs: number; readonly remark: string } | null;
     }
   | { readonly kind: 'give-up'; readonly code: ErrorCode; readonly message: string };
 
@@ -148,12 +151,13 @@ function webhookSet(given: Circumstances, what: string): Verdict {
 
 function judgeSilence(end: Extract<RunEnd, { cause: 'call' }>, given: Circumstances): Verdict {
   const said = inWords(end.trouble);
-  const { cuts, pollMs } = noteCut(given.setbacks.cuts, end.parkedMs, given.pollMs);
+  const { cuts, steadyMs } = noteCut(given.setbacks.cuts, end.parkedMs, given.pollMs);
   const verdict = { ...again(given, said), setbacks: { ...given.setbacks, cuts, refusedTokens: 0 } };
-  if (pollMs === null) return verdict;
-  const after = `${Math.round(end.parkedMs / 100) / 10} s`;
-  const reason = `long polls were cut 3 times after about ${after} (an idle timeout on the way?): polling with ${pollMs / 1000} s from now on; last: ${said}`;
-  return { ...verdict, reason, pollMs };
+  if (steadyMs === null) return verdict;
+  const pollMs = Math.max(TIMEOUT_UNIT_MS, Math.floor((steadyMs * STAY_BELOW) / TIMEOUT_UNIT_MS) * TIMEOUT_UNIT_MS);
+  const after = `${Math.round(steadyMs / 100) / 10} s`;
+  const remark = `idle long polls were cut ${STEADY_CUTS} times after about ${after} (an idle timeout on the way): polling for ${pollMs / 1000} s since`;
+  return { ...verdict, reason: `${remark}; last: ${said}`, shorter: { pollMs, remark } };
 }
 
 function again({ setbacks }: Circumstances, reason: string): Extract<Verdict, { kind: 'again' }> {
@@ -163,6 +167,6 @@ function again({ setbacks }: Circumstances, reason: string): Extract<Verdict, { 
     minDelayMs: 0,
     setbacks: { ...setbacks, refusedTokens: 0 },
     next: 'quick',
-    pollMs: null,
+    shorter: null,
   };
 }
