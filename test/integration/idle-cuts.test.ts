@@ -10,7 +10,7 @@ const IDLE_MS = 1_800;
 
 describe('a proxy that gives up idle tunnels', () => {
   // At once, as both mostly wait.
-  it.concurrent.each(['reset', 'silent'] as const)(
+  it.concurrent.for(['reset', 'silent'] as const)(
     'cuts three times (%s); from then on pings come more often, status says so, and the socket stays',
     async (how, { expect, onTestFinished }) => {
       const qq = await startQq({ heartbeatIntervalMs: 60_000, identifyLimit: { maxConcurrency: 100 } });
