@@ -5,7 +5,8 @@ import type { CallArguments } from './arguments.ts';
 import { findEntities, overlap } from './entities.ts';
 import { MarkupFlaw } from './markup-flaw.ts';
 import { parseHtml } from './markup-html.ts';
-import { parseMarkdown, parseMarkdownV2 } from './markup-markdown.ts';
+import { parseMarkdown } from './markup-markdown.ts';
+import { parseMarkdownV2 } from './markup-markdown-v2.ts';
 
 /** Bytes before parsing. */
 const longestRaw = 32_768;
