@@ -12,6 +12,7 @@ describe('a proxy that gives up idle tunnels', () => {
   // At once, as both mostly wait.
   it.concurrent.for(['reset', 'silent'] as const)(
     'cuts three times (%s); from then on pings come more often, status says so, and the socket stays',
+    { timeout: 60_000 },
     async (how, { expect, onTestFinished }) => {
       const qq = await startQq({ heartbeatIntervalMs: 60_000, identifyLimit: { maxConcurrency: 100 } });
       onTestFinished(() => qq.close());
@@ -35,6 +36,5 @@ describe('a proxy that gives up idle tunnels', () => {
       expect(qq.journal.count('dial')).toBe(dials);
       expect(qq.journal.count('identify')).toBe(1);
     },
-    60_000,
   );
 });
