@@ -18,6 +18,7 @@ const DEFAULT_MAX_SILENCE_MS = 60_000;
 export class HealthRecorder implements HealthReporter {
   readonly #clock: Clock;
   readonly #onChange: (state: HealthState, reason: string | null) => void;
+  readonly #onRoute: (route: string) => void;
   #state: HealthState;
   #reason: string | null = null;
   #changedAt: number;
@@ -28,10 +29,19 @@ export class HealthRecorder implements HealthReporter {
   #remark: string | null = null;
   #maxSilenceMs = DEFAULT_MAX_SILENCE_MS;
 
-  /** @param onChange - called synchronously on each change of state; must not throw */
-  constructor(clock: Clock, startDeadlineMs: number, onChange: (state: HealthState, reason: string | null) => void) {
+  /**
+   * @param onChange - called synchronously on each change of state; must not throw
+   * @param onRoute - the same for each change of the way taken
+   */
+  constructor(
+    clock: Clock,
+    startDeadlineMs: number,
+    onChange: (state: HealthState, reason: string | null) => void,
+    onRoute: (route: string) => void = () => {},
+  ) {
     this.#clock = clock;
     this.#onChange = onChange;
+    this.#onRoute = onRoute;
     this.#state = { name: 'connecting', phase: 'starting', deadlineAt: clock.now() + startDeadlineMs };
     this.#changedAt = clock.monotonic();
   }
@@ -85,7 +95,9 @@ export class HealthRecorder implements HealthReporter {
   }
 
   route(route: string): void {
+    if (route === this.#route) return;
     this.#route = route;
+    this.#onRoute(route);
   }
 
   maxSilence(ms: number): void {

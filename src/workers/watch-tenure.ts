@@ -1,7 +1,7 @@
 /** A tenure's evidence on its way to the heartbeat, the log, the history and Bull Board. */
 import type { Logger } from 'pino';
 import { DrainRequested } from '../errors.ts';
-import { HealthRecorder } from './health-recorder.ts';
+import { HealthRecorder, type HealthState } from './health-recorder.ts';
 import type { KeptTenure } from './lease-keeper.ts';
 import type { HoldDeps, Tenure } from './tenure.ts';
 
@@ -15,7 +15,7 @@ export function watchTenure(
   const { claim, desired, view } = tenure;
   let change: string | null = null;
   let shown: { readonly name: string; readonly reason: string | null } | null = null;
-  const health = new HealthRecorder(deps.clock, deps.timings.dialTimeoutMs, (state, reason) => {
+  const onChange = (state: HealthState, reason: string | null) => {
     deps.keeper.writeSoon({ id: desired.id, token: claim.token });
     const fields = { event: 'state', state: state.name, detail: state, reason };
     const said = `connection is ${state.name}${reason === null ? '' : `: ${reason}`}`;
@@ -34,6 +34,9 @@ export function watchTenure(
       { state: state.name, reason, worker: deps.worker, fencingToken: claim.token },
       `${said} (${deps.worker}, token ${claim.token})`,
     );
+  };
+  const health = new HealthRecorder(deps.clock, deps.timings.dialTimeoutMs, onChange, (route) => {
+    log.info({ event: 'route', route }, `the way to the platform is ${route}`);
   });
   const kept: KeptTenure = {
     id: desired.id,

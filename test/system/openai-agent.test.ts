@@ -4,6 +4,7 @@ import { type QqEmulator, startQq } from '../emulators/qq/index.ts';
 import { Conversations, NOTHING_WRONG } from '../support/conversations.ts';
 import { type Installation, install, qqConnection, SCALED_TIMINGS } from '../support/installation.ts';
 import { type OpenAiServer, startOpenAiServer } from '../support/openai-server.ts';
+import { everythingIn } from '../support/redis-contents.ts';
 import type { ServedProcess } from '../support/served-process.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -116,7 +117,7 @@ describe('an OpenAI-compatible agent behind `up`', () => {
     qq.faults.close(4009);
     await qq.journal.waitForKind('resumed', () => true, { timeoutMs: 20_000 });
     await installation.live();
-    const dump = await everythingInRedis();
+    const dump = await everythingIn((await installation.reader()).client);
     people.stop();
 
     const secrets = [API_KEY, CLIENT_SECRET, ...qq.tokens()];
@@ -150,34 +151,4 @@ describe('an OpenAI-compatible agent behind `up`', () => {
     expect(keys.length).toBeGreaterThanOrEqual(2);
     expect(new Set(keys).size).toBe(1);
   });
-
-  /** Every key with its value, BullMQ's included, as text. */
-  async function everythingInRedis(): Promise<string> {
-    const { client } = await installation.reader();
-    const found: string[] = [];
-    for (const key of await client.keys('*')) {
-      found.push(key, JSON.stringify(await read(key)));
-    }
-    return found.join('\n');
-  }
-
-  async function read(key: string): Promise<unknown> {
-    const { client } = await installation.reader();
-    switch (await client.type(key)) {
-      case 'string':
-        return await client.get(key);
-      case 'hash':
-        return await client.hgetall(key);
-      case 'list':
-        return await client.lrange(key, 0, -1);
-      case 'set':
-        return await client.smembers(key);
-      case 'zset':
-        return await client.zrange(key, '0', '-1');
-      case 'stream':
-        return await client.xrange(key, '-', '+');
-      default:
-        return null;
-    }
-  }
 });
