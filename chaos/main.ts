@@ -12,6 +12,7 @@ import { Command, CommanderError } from 'commander';
 import { Narrator } from '../demo/narrator.ts';
 import { explain } from '../src/errors.ts';
 import { Interrupted, interruption, wholeNumber } from './command-line.ts';
+import { withKeptHosts } from './hosts/merge.ts';
 import { markdownOf } from './report.ts';
 import { isGood } from './result.ts';
 import { runChaos } from './run-chaos.ts';
@@ -45,7 +46,8 @@ async function main(given: Arguments): Promise<number> {
   const { seed, seconds, kills = null, scaled = false, json = false, out } = given;
   using narrator = new Narrator(process.stderr);
   try {
-    const result = await runChaos({ seed, seconds, kills, scaled, narrator, signal: interruption() });
+    const made = await runChaos({ seed, seconds, kills, scaled, narrator, signal: interruption() });
+    const result = out === undefined ? made : await withKeptHosts(out, made);
     const markdown = `${markdownOf(result)}\n`;
     process.stdout.write(json ? `${JSON.stringify(result)}\n` : markdown);
     if (out !== undefined) {

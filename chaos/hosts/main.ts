@@ -5,7 +5,7 @@
  * failed; 2 it could not run, as where network namespaces are not allowed; 130 and 143 when a signal ended it.
  */
 import { randomInt } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { Narrator } from '../../demo/narrator.ts';
@@ -13,8 +13,7 @@ import { explain } from '../../src/errors.ts';
 import { whyNoNetHosts } from '../../test/support/net-hosts.ts';
 import { Interrupted, interruption, wholeNumber } from '../command-line.ts';
 import { markdownOf } from '../report.ts';
-import type { ChaosResult } from '../result.ts';
-import { withHosts } from './merge.ts';
+import { readReport, withHosts } from './merge.ts';
 import { type HostsResult, isHostsGood } from './result.ts';
 import { runHosts } from './run-hosts.ts';
 
@@ -41,9 +40,10 @@ function parse(argv: readonly string[]): Arguments {
 
 /** The report's own account of the other faults stays as it is. */
 async function addTo(folder: string, result: HostsResult): Promise<void> {
-  const file = join(folder, 'chaos-report.json');
-  const report = withHosts(JSON.parse(await readFile(file, 'utf8')) as ChaosResult, result);
-  await writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
+  const earlier = await readReport(folder);
+  if (earlier === undefined) throw new Error(`${folder} has no chaos-report.json to add to`);
+  const report = withHosts(earlier, result);
+  await writeFile(join(folder, 'chaos-report.json'), `${JSON.stringify(report, null, 2)}\n`);
   await writeFile(join(folder, 'chaos-report.md'), `${markdownOf(report)}\n`);
 }
 

@@ -1,7 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { Deck } from '../../../chaos/deck.ts';
 import { CAUSES, type Cause } from '../../../chaos/faults/fault.ts';
-import { withHosts } from '../../../chaos/hosts/merge.ts';
+import { withHosts, withKeptHosts } from '../../../chaos/hosts/merge.ts';
 import { type HostsResult, isHostsGood } from '../../../chaos/hosts/result.ts';
 import { Random } from '../../../chaos/random.ts';
 import { markdownOf } from '../../../chaos/report.ts';
@@ -115,6 +118,16 @@ describe('the run about lost hosts', () => {
     expect({ ...both, causes, hosts: null }).toEqual(without);
     expect(markdownOf(both)).toContain('## Lost hosts');
     expect(markdownOf(without)).not.toContain('## Lost hosts');
+  });
+
+  it('stays in its folder when the other faults are made anew, unless these were of other timings', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'hf-report-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    expect(await withKeptHosts(folder, without)).toEqual(without);
+    await writeFile(join(folder, 'chaos-report.json'), JSON.stringify(withHosts(result([900]), hosts)));
+    expect(await withKeptHosts(folder, without)).toEqual(withHosts(without, hosts));
+    const other = { ...without, leaseMs: 3_000 };
+    expect(await withKeptHosts(folder, other)).toEqual(other);
   });
 
   it('joins no report of other timings', () => {
