@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { DrainRequested } from '../errors.ts';
 import { HealthRecorder, type HealthState } from './health-recorder.ts';
 import type { KeptTenure } from './lease-keeper.ts';
+import { Outage } from './outage.ts';
 import type { HoldDeps, Tenure } from './tenure.ts';
 
 /** Ties the tenure's evidence to the keeper, the log and the job, and the keeper's verdicts to the tenure. */
@@ -15,6 +16,7 @@ export function watchTenure(
   const { claim, desired, view } = tenure;
   let change: string | null = null;
   let shown: { readonly name: string; readonly reason: string | null } | null = null;
+  const outage = new Outage(deps.clock);
   const onChange = (state: HealthState, reason: string | null) => {
     deps.keeper.writeSoon({ id: desired.id, token: claim.token });
     const fields = { event: 'state', state: state.name, detail: state, reason };
@@ -23,11 +25,12 @@ export function watchTenure(
     const same = shown?.name === state.name && shown.reason === reason;
     const wasLive = shown?.name === 'live';
     shown = { name: state.name, reason };
-    if (same) {
+    const level = outage.levelOf(state.name);
+    if (same && level !== 'error') {
       log.debug(fields, said);
       return;
     }
-    log[state.name === 'waiting' ? 'warn' : 'info'](fields, said);
+    log[level](fields, said);
     // The history keeps ups and downs; the attempts of an outage would push everything else out of it.
     if (wasLive || state.name === 'live') change = JSON.stringify({ state: state.name, reason });
     view.show(
