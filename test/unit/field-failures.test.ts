@@ -32,7 +32,7 @@ const rows = readRows();
 const ids = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => `F${String(from + index).padStart(2, '0')}`);
 
-const DUE = [...ids(1, 6), 'F08', 'F09', ...ids(10, 22), 'F24', ...ids(27, 30), ...ids(34, 37)];
+const DUE = [...ids(1, 6), 'F08', 'F09', ...ids(10, 22), 'F24', 'F26', ...ids(27, 30), ...ids(34, 37)];
 /** What only real parts can show. */
 const NOT_BY_UNITS = new Set([
   ...ids(1, 6),
@@ -42,6 +42,7 @@ const NOT_BY_UNITS = new Set([
   ...ids(16, 18),
   ...ids(20, 22),
   'F24',
+  'F26',
   'F34',
   'F36',
   'F37',
