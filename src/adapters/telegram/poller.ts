@@ -47,6 +47,8 @@ const HOLD_BACK_MS = 3_000;
 const UNDISTURBED_MS = 8_000;
 /** First poll where a rival may be, ms. */
 const PROBE_MS = 10_000;
+/** Confirms nothing, and is not the absent offset of a quick poll. Ids begin above 2,000,000 (tdlib/td, `TQueue.cpp`). */
+const BELOW_ALL_IDS = 1;
 /** How long storing may take before status says that nothing is polled, ms. */
 const STORE_PATIENCE_MS = 3_000;
 /** A long poll that comes back empty this soon did not wait, ms. */
@@ -80,14 +82,15 @@ export class Poller {
   async run(): Promise<RunEnd> {
     const { health, clock } = this.#deps.context;
     health.maxSilence(this.#plan.pollMs + this.#answerMs);
-    for (let quick = this.#plan.opening === 'quick'; ; quick = false) {
+    let quick = this.#plan.opening === 'quick';
+    for (;;) {
       if (!(await this.#stored())) return { cause: 'storage' };
       const waitMs = this.#proven ? this.#plan.pollMs : quick ? 0 : Math.min(PROBE_MS, this.#plan.pollMs);
       const startedAt = clock.monotonic();
-      const answer = await this.#poll(waitMs);
+      const answer = await this.#poll(waitMs, quick);
+      quick = answer instanceof ClockGap;
       if (answer instanceof ClockGap) {
         await this.#startOver(answer.message);
-        quick = true;
         continue;
       }
       const parkedMs = clock.monotonic() - startedAt;
@@ -107,14 +110,19 @@ export class Poller {
     return stored && !context.sink.full;
   }
 
-  /** @throws the stop signal's reason */
-  async #poll(waitMs: number): Promise<Answer | ClockGap> {
+  /**
+   * A quick poll names no offset. It reads what is unconfirmed and confirms nothing, and is answered at once: one with
+   * the offset of a poll that began less than 3 s ago, by whomever, is kept waiting for 3 s (tdlib/telegram-bot-api,
+   * `Client::do_get_updates`). What comes twice by that is known by its id.
+   *
+   * @throws the stop signal's reason
+   */
+  async #poll(waitMs: number, quick: boolean): Promise<Answer | ClockGap> {
     const { api, context, inbox, stop } = this.#deps;
     const deadlineMs = waitMs + this.#answerMs;
     if (!this.#proven) context.health.connecting('replaying', context.clock.now() + deadlineMs);
-    const { offset } = inbox;
     const params = {
-      ...(offset === null ? {} : { offset }),
+      ...(quick ? {} : { offset: inbox.offset ?? BELOW_ALL_IDS }),
       limit: POLL_LIMIT,
       timeout: Math.floor(waitMs / TIMEOUT_UNIT_MS),
       // A list that is left out stays as the last poller has set it.
@@ -149,8 +157,8 @@ export class Poller {
     this.#prove();
     const { count, progress, callbackIds } = inbox.take(batch, this.#plan.self);
     if (callbackIds.length > 0 && (await this.#stored())) callbacks.answer(callbackIds);
-    const idle = count === 0 ? waitMs >= TIMEOUT_UNIT_MS && parkedMs < TOO_SOON_MS : !progress;
-    if (idle) await sleep(Math.max(0, LEAST_SPACING_MS - parkedMs), { signal: stop });
+    const idle = count === 0 ? parkedMs < TOO_SOON_MS : !progress;
+    if (idle && waitMs >= TIMEOUT_UNIT_MS) await sleep(Math.max(0, LEAST_SPACING_MS - parkedMs), { signal: stop });
   }
 
   #prove(): void {
