@@ -64,7 +64,6 @@ export async function runHosts(options: HostsOptions): Promise<HostsResult> {
   }
   lag.disable();
   const tookMs = Date.now() - startedAt.getTime();
-  await site.settled(signal);
   await settle(site.qq, crowd, narrator, signal);
 
   const tally = crowd.count();

@@ -128,7 +128,7 @@ describe('a Redis out of memory', () => {
 
       await admin.config('SET', 'maxmemory', '1mb');
       await expect(admin.set('trouble:probe', '1')).rejects.toThrow('OOM');
-      await delay(2.5 * world.leaseMs);
+      await delay(1.5 * world.leaseMs);
       const meanwhile = await installation.connection();
       expect(meanwhile).toMatchObject({ fencingToken: before.fencingToken, owner: before.owner });
       if (meanwhile.state !== 'live') expect(meanwhile.reason).toContain('storage is full or away');
