@@ -12,6 +12,7 @@ import type { LaneQueue } from '../state/lane-jobs.ts';
 import { announcePresence } from '../state/presence.ts';
 import type { RedisAddress, RedisClient } from '../state/redis.ts';
 import type { Safeguards } from '../state/safeguards.ts';
+import { createAttemptPace } from '../workers/attempt-pace.ts';
 import { type ConnectionWorker, startConnectionWorker } from '../workers/connection-worker.ts';
 import { createInboundPump } from '../workers/inbound-pump.ts';
 import { keepWarm } from '../workers/keep-warm.ts';
@@ -82,6 +83,7 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     openTransport: transportsBy(config),
     budgetFor: (platform, account) => createBudget(fenced, keys, platform, account),
     openPump: (request) => openPump(options, request),
+    pace: createAttemptPace(),
     timings: {
       leaseMs: timings.leaseMs,
       drainMs: timings.drainMs,

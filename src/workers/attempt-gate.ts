@@ -5,12 +5,15 @@
  * Two things are counted. Attempts that failed, until the platform's proof comes: the way is open again. And proofs that
  * did not last, until one holds for the healthy time: a server that accepts and closes at once must not be hammered,
  * while a short outage soon after a long one should not inherit the long one's delays.
+ *
+ * After its own delay an attempt may have to wait for those of other connections ({@link AttemptPace}).
  */
 
 import type { AttemptCause, AttemptGate } from '../adapters/adapter.ts';
 import { sleep } from '../async/abort.ts';
 import { type BackoffPolicy, backoffDelay, MIN_DELAY_MS } from '../async/backoff.ts';
 import type { Clock } from '../async/clock.ts';
+import type { AttemptPace } from './attempt-pace.ts';
 import type { HealthRecorder } from './health-recorder.ts';
 
 export interface AttemptGateOptions {
@@ -21,16 +24,21 @@ export interface AttemptGateOptions {
   readonly attemptDeadlineMs: number;
   readonly clock: Clock;
   readonly health: HealthRecorder;
+  /** Shared by all connections of the process. */
+  readonly pace: AttemptPace;
   /** In [0, 1). @defaultValue Math.random */
   readonly random?: () => number;
 }
 
+const WAITS_FOR_OTHERS = 'other connections of this worker are being opened first';
+
 export function createAttemptGate(options: AttemptGateOptions): AttemptGate {
-  const { clock, health, backoff, healthyAfterMs, attemptDeadlineMs, random = Math.random } = options;
+  const { clock, health, pace, backoff, healthyAfterMs, attemptDeadlineMs, random = Math.random } = options;
   let failures = 0;
   let flaps = 0;
   let startedAt: number | null = null;
   let provenAt: number | null = null;
+  let leave = (): void => undefined;
 
   /** Takes the end of the last attempt into account. @returns the instant its delay is counted from */
   const settleLast = (lastStartedAt: number, now: number): number => {
@@ -43,9 +51,24 @@ export function createAttemptGate(options: AttemptGateOptions): AttemptGate {
     return now;
   };
 
+  /** Waits for this attempt's place, and says so: nobody may look idle. */
+  const takePlace = async (attempt: number, cause: AttemptCause | null, signal: AbortSignal): Promise<void> => {
+    const waitMs = pace.longestWaitMs;
+    const tell = () => health.waiting(clock.now() + waitMs, attempt, cause?.reason ?? WAITS_FOR_OTHERS);
+    // Others may go first for longer than it looked.
+    const telling = waitMs > 0 ? setInterval(tell, waitMs) : undefined;
+    if (waitMs > 0) tell();
+    try {
+      leave = await pace.enter({ failures: failures + flaps, signal });
+    } finally {
+      clearInterval(telling);
+    }
+  };
+
   return {
     async pass(cause: AttemptCause | null, { signal }): Promise<number> {
       signal.throwIfAborted();
+      leave();
       let attempt = 0;
       if (startedAt !== null) {
         const now = clock.monotonic();
@@ -56,12 +79,14 @@ export function createAttemptGate(options: AttemptGateOptions): AttemptGate {
         health.waiting(clock.now() + delay, attempt, cause?.reason ?? null);
         await sleep(delay, { signal });
       }
+      await takePlace(attempt, cause, signal);
       startedAt = clock.monotonic();
       provenAt = null;
       health.attempting(attempt, clock.now() + attemptDeadlineMs);
       return attempt;
     },
     proven(): void {
+      leave();
       provenAt = clock.monotonic();
     },
   };

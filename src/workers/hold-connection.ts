@@ -102,6 +102,7 @@ async function runAdapter(
         attemptDeadlineMs: timings.dialTimeoutMs,
         clock,
         health,
+        pace: deps.pace,
       }),
       budget: deps.budgetFor(desired.platform, adapter.accountOf(desired.options)),
       transport,

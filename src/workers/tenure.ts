@@ -10,6 +10,7 @@ import type { DesiredConnection } from '../state/desired.ts';
 import type { Keys } from '../state/keys.ts';
 import type { Claim } from '../state/leases.ts';
 import type { RedisClient } from '../state/redis.ts';
+import type { AttemptPace } from './attempt-pace.ts';
 import type { JobView } from './job-view.ts';
 import type { Instant } from './lease-clock.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
@@ -36,6 +37,8 @@ export interface HoldDeps {
   openTransport(secrets: Secrets): OwnedTransport;
   budgetFor(platform: string, account: string): Budget;
   openPump(request: PumpRequest): { readonly sink: InboundSink; close(): Promise<void> };
+  /** Of the process, so that hundreds of connections do not dial all at once. */
+  readonly pace: AttemptPace;
   readonly timings: HoldTimings;
   readonly clock: Clock;
   readonly log: Logger;

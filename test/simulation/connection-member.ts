@@ -3,6 +3,7 @@ import { sleep } from '../../src/async/abort.ts';
 import type { WorkerId } from '../../src/model.ts';
 import { createBudget } from '../../src/state/budget.ts';
 import { listWorkers, reportWorker } from '../../src/state/workers.ts';
+import { createAttemptPace } from '../../src/workers/attempt-pace.ts';
 import { type ConnectionWorker, startConnectionWorker } from '../../src/workers/connection-worker.ts';
 import { fairShare } from '../../src/workers/fair-share.ts';
 import { createInboundPump } from '../../src/workers/inbound-pump.ts';
@@ -60,6 +61,7 @@ export function runConnections(sim: Sim, invariants: Invariants, member: Member,
         },
       };
     },
+    pace: createAttemptPace(),
     timings: {
       leaseMs: settings.leaseMs,
       drainMs: settings.drainMs,

@@ -14,6 +14,7 @@ import { type ConnectionJobData, openQueue } from '../../src/state/queues.ts';
 import { openRedis } from '../../src/state/redis.ts';
 import type { StatusDocument } from '../../src/status/document.ts';
 import { readStatus } from '../../src/status/read.ts';
+import { createAttemptPace } from '../../src/workers/attempt-pace.ts';
 import { startConnectionWorker } from '../../src/workers/connection-worker.ts';
 import { LeaseKeeper } from '../../src/workers/lease-keeper.ts';
 import { openDirect } from './direct-transport.ts';
@@ -128,6 +129,7 @@ export async function startOneWorker(options: OneWorkerOptions) {
       openTransport: openDirect,
       budgetFor: () => ({ take: async () => ({ granted: true }) }),
       openPump: () => ({ sink, close: async () => undefined }),
+      pace: createAttemptPace(),
       timings: {
         leaseMs: TIMINGS.leaseMs,
         drainMs: 1_000,

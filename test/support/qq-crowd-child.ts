@@ -29,6 +29,20 @@ class Crowd {
     this.#said.push({ said: bot.user('ALICE').say(text), text });
   }
 
+  /** Sockets that were open and not authenticated at the same time. */
+  #mostLoginsAtOnce(since: number): number {
+    const loggingIn = new Set<number>();
+    let most = 0;
+    for (const entry of this.#qq.journal.entries.slice(since)) {
+      if (entry.kind === 'dial') loggingIn.add(entry.socket);
+      else if (entry.kind === 'identify' || entry.kind === 'resume' || entry.kind === 'close') {
+        loggingIn.delete(entry.socket);
+      }
+      most = Math.max(most, loggingIn.size);
+    }
+    return most;
+  }
+
   look(since: number): CrowdLook {
     const { journal } = this.#qq;
     const accepted = (kind: 'identify' | 'resume', yes: boolean) =>
@@ -48,7 +62,7 @@ class Crowd {
       resumedAt: journal.of('resumed', undefined, since).map(({ at }) => at),
       resumesRefused: accepted('resume', false),
       dialedAt: journal.of('dial', undefined, since).map(({ at }) => at),
-      tokensAsked: journal.of('token', undefined, since).length,
+      mostLoginsAtOnce: this.#mostLoginsAtOnce(since),
       callsRefused: journal.of('http', ({ status }) => status === null || status >= 400, since).length,
       said: this.#said.length,
       unanswered: this.#said.filter((one) => count(one) === 0).map(({ text }) => text),

@@ -32,7 +32,8 @@ export interface CrowdLook {
   readonly resumesRefused: number;
   /** Instants of WebSocket dials, ms since the epoch. */
   readonly dialedAt: readonly number[];
-  readonly tokensAsked: number;
+  /** Sockets that were open and not authenticated yet at the same time: what a storm would be seen by. */
+  readonly mostLoginsAtOnce: number;
   /** Calls of the platform's HTTP API that it refused, rate limits among them. */
   readonly callsRefused: number;
   readonly said: number;

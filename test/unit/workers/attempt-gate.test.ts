@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { backoffDelay, MIN_DELAY_MS } from '../../../src/async/backoff.ts';
 import { createAttemptGate } from '../../../src/workers/attempt-gate.ts';
+import { createAttemptPace } from '../../../src/workers/attempt-pace.ts';
 import { HealthRecorder } from '../../../src/workers/health-recorder.ts';
 
 const backoff = { baseMs: 500, capMs: 15_000, factor: 1.3 };
@@ -33,6 +34,7 @@ describe('the attempt gate', () => {
       attemptDeadlineMs: 5_000,
       clock,
       health,
+      pace: createAttemptPace(),
       random: () => random,
     });
     const announcedDelay = async (minDelayMs?: number): Promise<number> => {
