@@ -1,8 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Three levels (ARCHITECTURE.md): pure parts, real Redis in one process, several processes. They run one after the other,
- * since the outages of the last must not be stretched by the load of the others.
+ * Three levels (ARCHITECTURE.md): pure parts, real Redis in one process, several processes; and each adapter against the
+ * suite that all of them must pass. The levels run one after the other, since the outages of the last must not be
+ * stretched by the load of the others.
  */
 export default defineConfig({
   test: {
@@ -13,6 +14,17 @@ export default defineConfig({
           include: ['test/unit/**/*.test.ts'],
           testTimeout: 10_000,
           sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'conformance',
+          include: ['test/conformance/**/*.test.ts'],
+          testTimeout: 60_000,
+          maxWorkers: 2,
+          // Scenarios of one adapter run side by side: mostly they wait for deadlines of their own.
+          maxConcurrency: 8,
+          sequence: { groupOrder: 1 },
         },
       },
       {

@@ -37,6 +37,8 @@ export function asAnswer(fault: HttpFault, headers: Record<string, string> = {})
       return { how: 'html', status: fault.status, headers };
     case 'empty':
       return { how: 'empty', status: fault.status, headers };
+    case 'drip':
+      return { how: 'drip', status: fault.status, body: fault.body, overMs: fault.overMs };
     case 'hang':
     case 'reset':
       return { how: fault.name };

@@ -18,6 +18,7 @@ export type HttpFault =
   | { readonly name: 'json'; readonly status: number; readonly body: object }
   | { readonly name: 'html'; readonly status: number }
   | { readonly name: 'empty'; readonly status: number }
+  | { readonly name: 'drip'; readonly status: number; readonly body: object; readonly overMs: number }
   | { readonly name: 'hang' }
   | { readonly name: 'reset' };
 

@@ -135,11 +135,12 @@ function head(response: ServerResponse, answer: JsonAnswer): ServerResponse {
   return response.writeHead(answer.status);
 }
 
-const dropEveryMs = 20;
+const leastDropEveryMs = 20;
 
 function drip(response: ServerResponse, answer: JsonAnswer, overMs: number): void {
   const bytes = Buffer.from(answer.body);
-  const drop = Math.max(1, Math.ceil((bytes.length * dropEveryMs) / overMs));
+  const everyMs = Math.max(leastDropEveryMs, overMs / bytes.length);
+  const drop = Math.max(1, Math.ceil((bytes.length * everyMs) / overMs));
   head(response, answer);
   let sent = 0;
   const timer = setInterval(() => {
@@ -150,6 +151,6 @@ function drip(response: ServerResponse, answer: JsonAnswer, overMs: number): voi
     }
     response.write(bytes.subarray(sent, sent + drop));
     sent += drop;
-  }, dropEveryMs);
+  }, everyMs);
   timer.unref();
 }

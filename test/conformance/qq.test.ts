@@ -1,0 +1,4 @@
+import { qqHarness } from './qq.ts';
+import { describeConformance } from './suite.ts';
+
+describeConformance(qqHarness);

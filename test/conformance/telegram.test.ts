@@ -1,0 +1,4 @@
+import { describeConformance } from './suite.ts';
+import { telegramHarness } from './telegram.ts';
+
+describeConformance(telegramHarness);
