@@ -3,6 +3,7 @@
  * machine and the machine's effects into I/O. Each run has its own machine, keepalive and timers, and ends them all.
  */
 
+import { watchForGaps } from '../../async/clock-gap.ts';
 import { explain, GatewayError } from '../../errors.ts';
 import type { WebSocketHandle } from '../../http/web-socket.ts';
 import type { BudgetLimit, ConnectingPhase, HoldContext } from '../adapter.ts';
@@ -74,6 +75,7 @@ class HeldSocket {
   readonly #resolve: (report: SocketReport) => void;
   readonly #reject: (error: unknown) => void;
   readonly #keepalive: Keepalive;
+  #gaps: Disposable | undefined;
   #state: SocketState;
   #socket: WebSocketHandle | undefined;
   #over = false;
@@ -124,6 +126,7 @@ class HeldSocket {
       signal.addEventListener('abort', this.#onAbort, { once: true });
       drain.addEventListener('abort', this.#onDrain, { once: true });
       sink.onFullChange((full) => this.#guard(() => this.#paceReading(full)));
+      this.#gaps = watchForGaps(this.#context, (ms) => this.#apply({ type: 'dead', reason: sleptFor(ms) }));
       this.#entered();
       health.route(transport.routeOf(this.#plan.url));
       this.#socket = transport.openWebSocket(
@@ -384,6 +387,7 @@ class HeldSocket {
     clearTimeout(this.#deadline);
     clearInterval(this.#refreshTimer);
     this.#keepalive.stop();
+    this.#gaps?.[Symbol.dispose]();
     this.#socket?.terminate();
   }
 
@@ -396,6 +400,11 @@ class HeldSocket {
       this.#fail(error);
     }
   }
+}
+
+/** After sleep or a freeze the peer has most likely forgotten us; a new socket costs less than finding out. */
+function sleptFor(ms: number): string {
+  return `${Math.round(ms / 1000)} s went by unseen (sleep, or a frozen process)`;
 }
 
 /** What people are told on entering a state; `null`: nothing new. */
