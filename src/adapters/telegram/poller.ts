@@ -66,6 +66,10 @@ export class Poller {
   readonly #answerMs: number;
   readonly #startedAt: number;
   #proven = false;
+  /** Ends the call that waits. */
+  #call: AbortController | null = null;
+  /** Noticed, and not yet acted upon. */
+  #gap: ClockGap | null = null;
 
   constructor(deps: PollerDeps, plan: RunPlan) {
     this.#deps = deps;
@@ -82,12 +86,14 @@ export class Poller {
   async run(): Promise<RunEnd> {
     const { health, clock } = this.#deps.context;
     health.maxSilence(this.#plan.pollMs + this.#answerMs);
+    // Over all polls of the run: a gap may end just when one of them does, and the next would use its dead socket.
+    using _gaps = watchForGaps(this.#deps.context, (ms) => this.#missed(ms));
     let quick = this.#plan.opening === 'quick';
     for (;;) {
       if (!(await this.#stored())) return { cause: 'storage' };
       const waitMs = this.#proven ? this.#plan.pollMs : quick ? 0 : Math.min(PROBE_MS, this.#plan.pollMs);
       const startedAt = clock.monotonic();
-      const answer = await this.#poll(waitMs, quick);
+      const answer = this.#gap ?? (await this.#poll(waitMs, quick));
       quick = answer instanceof ClockGap;
       if (answer instanceof ClockGap) {
         await this.#startOver(answer.message);
@@ -129,14 +135,21 @@ export class Poller {
       ...(this.#proven ? {} : { allowed_updates: ALLOWED_UPDATES }),
     };
     using call = childController(stop);
-    using _gaps = watchForGaps(context, (ms) => call.abort(new ClockGap(`${Math.round(ms / 1000)} s went by unseen`)));
+    this.#call = call;
     context.assertHeld();
     try {
       return await api.call('getUpdates', params, { signal: call.signal, deadlineMs });
     } catch (error) {
       if (error instanceof ClockGap) return error;
       throw error;
+    } finally {
+      this.#call = null;
     }
+  }
+
+  #missed(ms: number): void {
+    this.#gap = new ClockGap(`${Math.round(ms / 1000)} s went by unseen`);
+    this.#call?.abort(this.#gap);
   }
 
   /** After sleep or a freeze the peer has most likely forgotten us: a new socket at once, and nobody failed. */
@@ -146,6 +159,7 @@ export class Poller {
     log.info({ event: 'clock-gap', reason }, reason);
     health.lost(reason);
     this.#proven = false;
+    this.#gap = null;
     await freshPool(transport.http);
   }
 
