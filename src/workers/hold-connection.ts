@@ -76,6 +76,7 @@ async function runAdapter(
   const { adapter, claim, desired, secrets } = tenure;
   const { timings, clock, keeper } = deps;
   const assertHeld = () => keeper.assertHeld({ id: desired.id, token: claim.token });
+  const transport = deps.openTransport(secrets);
   const pump = deps.openPump({
     connectionId: desired.id,
     token: claim.token,
@@ -85,7 +86,6 @@ async function runAdapter(
     onFenced: (error) => stop.abort(error),
     log,
   });
-  const transport = deps.openTransport(secrets);
   try {
     if (claim.cursorUnreadable)
       log.error({ event: 'cursor-unreadable' }, 'the stored cursor is not JSON: starting anew');

@@ -138,13 +138,14 @@ describe('a proxy that (F26)', () => {
     await using proxy = await startHostileProxy(misdeed);
     const way = { proxy: `${scheme}://127.0.0.1:${proxy.port}`, deadlineMs: 300 };
     const expected = waiting.replace('PORT', String(proxy.port));
+    const { error } = await dialFailure(way);
+    expect(error.message).toContain('not open within 300 ms (');
+    expect(error.message).toContain(expected);
+    await noneOpen(proxy);
     const call = await callFailure(way);
     expect(call.message).toContain('no answer within 300 ms, waiting for ');
     expect(call.message).toContain(expected);
     expect(call).toMatchObject({ code: 'DEADLINE', maybeSent: false });
-    const { error } = await dialFailure(way);
-    expect(error.message).toContain('not open within 300 ms (');
-    expect(error.message).toContain(expected);
   });
 
   it('swallows CONNECT does not hold a call longer than a dial may take, however long the call may', async () => {
@@ -216,6 +217,24 @@ describe('TLS through a proxy', () => {
     expect((await callFailure(way)).message).toMatch(/connection or TLS to the proxy failed \(\w*VERIFY/);
     expect((await dialFailure(way)).error.message).toMatch(/connection or TLS to the proxy failed \(\w*VERIFY/);
     expect(proxy.asked).toEqual([]);
+  });
+
+  it("keeps the two names apart: the proxy's certificate is for the proxy's, the target's for the target's", async () => {
+    await using numbered = await makeTestCa('IP:127.0.0.1');
+    await using proxy = await startHostileProxy({ do: 'pass' }, numbered.server);
+    const both = `${await readFile(numbered.caFile, 'utf8')}${caText}`;
+    const call = async (proxyHost: string) => {
+      const transport = createTransport({ proxy: `https://${proxyHost}:${proxy.port}`, environment: {}, ca: both });
+      opened.push(transport);
+      return await transport.http.request(
+        { method: 'GET', url: `https://localhost:${targetPort()}/`, deadlineMs: 4_000, what: 'call' },
+        { signal: new AbortController().signal },
+      );
+    };
+    expect((await call('127.0.0.1')).json).toEqual({ ok: true });
+    await expect(call('localhost')).rejects.toThrow(
+      'connection or TLS to the proxy failed (ERR_TLS_CERT_ALTNAME_INVALID',
+    );
   });
 
   it('works inside of TLS to the proxy, with user and password as they were written', async () => {

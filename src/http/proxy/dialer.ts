@@ -47,10 +47,8 @@ interface SecureTarget extends TunnelTarget {
 }
 
 export function createDialer({ router, timeoutMs = 5_000, ca }: DialerOptions): Dialer {
-  const trust = ca === undefined ? {} : { ca };
+  const trust: Trust = ca === undefined ? {} : { ca };
   const straight = buildConnector({ ...trust, timeout: timeoutMs });
-  // To a proxy, and for TLS in a tunnel: there the deadline of the whole dial counts.
-  const untimed = buildConnector({ ...trust, timeout: 0 });
   const out = new Map<string, Set<PendingDial>>();
 
   const connect: buildConnector.connector = (to, callback) => {
@@ -61,7 +59,7 @@ export function createDialer({ router, timeoutMs = 5_000, ca }: DialerOptions): 
     const port = to.port === '' ? (secure ? 443 : 80) : Number(to.port);
     const target = { host: to.hostname, port, secure, servername: to.servername };
     const limit = new AbortController();
-    const pending = dial(route.proxy, target, untimed, limit.signal);
+    const pending = dial(route.proxy, target, trust, limit.signal);
     const timer = setTimeout(() => {
       limit.abort(
         failure(route.proxy, target, `no tunnel within ${timeoutMs} ms, waiting for ${pending.waitingFor()}`),
@@ -90,7 +88,7 @@ export function createDialer({ router, timeoutMs = 5_000, ca }: DialerOptions): 
       const secure = url.protocol === 'wss:';
       const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
       const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port);
-      return dial(route.proxy, { host, port, secure, servername: undefined }, untimed, signal);
+      return dial(route.proxy, { host, port, secure, servername: undefined }, trust, signal);
     },
     placeOf(url) {
       const route = router(url);
@@ -103,20 +101,21 @@ export function createDialer({ router, timeoutMs = 5_000, ca }: DialerOptions): 
   };
 }
 
-function dial(
-  proxy: ProxyAddress,
-  target: SecureTarget,
-  connector: buildConnector.connector,
-  signal: AbortSignal,
-): PendingDial {
+interface Trust {
+  readonly ca?: string;
+}
+
+function dial(proxy: ProxyAddress, target: SecureTarget, trust: Trust, signal: AbortSignal): PendingDial {
   let waitingFor: string | null = null;
   const onWait = (forWhat: string) => {
     waitingFor = forWhat;
   };
+  // To the proxy, and for TLS in the tunnel. Without a bound of its own: the signal cuts whatever socket there is.
+  const reach = buildConnector({ ...trust, timeout: 0, signal });
   const run = async () => {
-    const socket = await openTunnel(proxy, target, { reach: connector, onWait, signal });
+    const socket = await openTunnel(proxy, target, { reach, onWait, signal });
     if (target.secure) onWait(`TLS with ${hostPort(target.host, target.port)} behind ${describeProxy(proxy)}`);
-    const ready = target.secure ? await secured(socket, proxy, target, connector, signal) : socket;
+    const ready = target.secure ? await secured(socket, proxy, target, reach, signal) : socket;
     waitingFor = null;
     return ready;
   };
@@ -127,30 +126,24 @@ function secured(
   tunnel: Socket,
   proxy: ProxyAddress,
   target: SecureTarget,
-  connector: buildConnector.connector,
+  reach: buildConnector.connector,
   signal: AbortSignal,
 ): Promise<Socket> {
+  const { host, port, servername } = target;
+  const to = {
+    hostname: host,
+    host: hostPort(host, port),
+    protocol: 'https:',
+    port: String(port),
+    httpSocket: tunnel,
+    ...(servername === undefined ? {} : { servername }),
+  };
   return new Promise((resolve, reject) => {
-    const cut = () => {
-      tunnel.destroy();
-      reject(signal.reason);
-    };
-    if (signal.aborted) return cut();
-    signal.addEventListener('abort', cut, { once: true });
-    const { host, port, servername } = target;
-    const to = {
-      hostname: host,
-      host: hostPort(host, port),
-      protocol: 'https:',
-      port: String(port),
-      httpSocket: tunnel,
-      ...(servername === undefined ? {} : { servername }),
-    };
-    connector(to, (...[error, socket]) => {
-      signal.removeEventListener('abort', cut);
+    reach(to, (...[error, socket]) => {
       if (error === null) return resolve(socket);
       tunnel.destroy();
-      reject(failure(proxy, target, `TLS with the target failed behind the proxy (${detailOf(error)})`, error));
+      const why = `TLS with the target failed behind the proxy (${detailOf(error)})`;
+      reject(signal.aborted ? signal.reason : failure(proxy, target, why, error));
     });
   });
 }

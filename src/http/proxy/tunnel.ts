@@ -23,7 +23,7 @@ export interface TunnelTarget {
 }
 
 export interface TunnelOptions {
-  /** Opens the socket to the proxy, with TLS for `https`. */
+  /** Opens the socket to the proxy, with TLS for `https`; obeys the signal. */
   readonly reach: buildConnector.connector;
   /** Told what is waited for now, to complete "waiting for …". */
   readonly onWait: (forWhat: string) => void;
@@ -56,8 +56,9 @@ async function openConnect(proxy: ProxyAddress, target: TunnelTarget, options: T
   const authority = hostPort(target.host, target.port);
   let reached = false;
   const client = new Client(`${proxy.scheme}://${hostPort(proxy.host, proxy.port)}`, {
-    connect: (to, callback) =>
-      reach(to, (...[error, socket]) => {
+    // undici would check the proxy's certificate against the Host of the request, which is the target.
+    connect: (_to, callback) =>
+      reach(placeOf(proxy), (...[error, socket]) => {
         if (error !== null) return callback(error, null);
         reached = true;
         onWait(`the answer of ${describeProxy(proxy)} to CONNECT ${authority}`);
@@ -87,8 +88,7 @@ async function openSocks(proxy: ProxyAddress, target: TunnelTarget, options: Tun
   const { reach, onWait, signal } = options;
   const host = proxy.scheme === 'socks5h' ? target.host : await lookUpHere(proxy, target);
   const socket = await new Promise<Socket>((resolve, reject) => {
-    const to = { hostname: proxy.host, protocol: 'http:', port: String(proxy.port) };
-    reach(to, (...[error, reached]) => {
+    reach(placeOf(proxy), (...[error, reached]) => {
       if (error === null) resolve(reached);
       else reject(failure(proxy, target, unreachable(proxy, error), error));
     });
@@ -118,6 +118,11 @@ async function openSocks(proxy: ProxyAddress, target: TunnelTarget, options: Tun
   } finally {
     signal.removeEventListener('abort', cut);
   }
+}
+
+function placeOf({ scheme, host, port }: ProxyAddress): buildConnector.Options {
+  const protocol = scheme === 'https' ? 'https:' : 'http:';
+  return { hostname: host, host: hostPort(host, port), protocol, port: String(port) };
 }
 
 /** The signal bounds the handshake; this only keeps the package's own 30 s away. */
