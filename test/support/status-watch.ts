@@ -4,7 +4,6 @@
  * when the next attempt is (promise P1).
  */
 import type { ConnectionStateName, StatusDocument } from '../../src/status/document.ts';
-import type { EmulatedBot } from '../emulators/qq/index.ts';
 
 const EVERY_MS = 200;
 const STATES: readonly ConnectionStateName[] = ['live', 'connecting', 'waiting', 'unowned', 'parked', 'paused'];
@@ -21,9 +20,18 @@ export interface Look {
   readonly socket: boolean;
 }
 
+/** What the platform sees of a bot now. */
+export interface PlatformView {
+  /** Wall ms. */
+  readonly at: number;
+  /** There is a socket or poll of ours that would hear of a message. */
+  readonly live: boolean;
+  readonly sockets: readonly { readonly conduct: string }[];
+}
+
 export interface WatchOptions {
   status(): Promise<StatusDocument>;
-  readonly bot: EmulatedBot;
+  readonly bot: { view(): PlatformView };
   /** @defaultValue 'qq-main' */
   readonly id?: string;
   /** Of half-open sockets, which only keepalive can notice, ms. */

@@ -2,10 +2,14 @@
  * The incident this project began with (NousResearch/hermes-agent #15490), told to a whole installation: a proxy that
  * drops the socket, then no network for a while, and all the other ways in which that bot went silent. At full length
  * with HOLDFAST_TEST_LONG=1, else scaled down; what must hold is the same.
+ *
+ * First one bot whose platform breaks things by order; then the incident's own setting: QQ and Telegram on one host,
+ * both behind a real forward proxy that cuts whatever is idle.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type QqEmulator, startQq } from '../emulators/qq/index.ts';
+import { startTelegram, type TelegramEmulator } from '../emulators/telegram/index.ts';
 import { Conversations, NOTHING_WRONG } from '../support/conversations.ts';
 import {
   type Installation,
@@ -15,8 +19,10 @@ import {
   SCALED_PINGS,
   SCALED_TIMINGS,
 } from '../support/installation.ts';
-import type { ServedProcess } from '../support/served-process.ts';
+import { type RealProxy, startTinyproxy, whyNoProxy } from '../support/proxies.ts';
+import { type ServedProcess, signalProcess } from '../support/served-process.ts';
 import { CLOSED_BOUND_MS, StatusWatch } from '../support/status-watch.ts';
+import { TelegramConversations } from '../support/telegram-conversations.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const PACE = LONG
@@ -185,6 +191,169 @@ describe('the founding incident', () => {
       const account = await people.account();
       expect(account).toEqual({ sent: account.sent, ...NOTHING_WRONG });
       expect(watch.violations).toEqual([]);
+    },
+  );
+});
+
+const noProxy = whyNoProxy('tinyproxy');
+if (noProxy !== null) console.info(`skipped: the founding incident behind a proxy: ${noProxy}`);
+
+/** The proxy gives up tunnels in which nothing has moved for so long, s: shorter than our pings and polls. */
+const PROXY_IDLE_S = 3;
+/** The issue's own bound, from the return of everything to both being back, ms. */
+const BACK_WITHIN_MS = 15_000;
+
+describe.skipIf(noProxy !== null)('the founding incident, QQ and Telegram behind a proxy', () => {
+  let qq: QqEmulator;
+  let telegram: TelegramEmulator;
+  let proxy: RealProxy;
+  let installation: Installation;
+  let up: ServedProcess;
+  let isCutOff = false;
+  const watches: StatusWatch[] = [];
+  const ids = ['qq-main', 'tg-main'] as const;
+
+  beforeAll(async () => {
+    qq = await startQq({ heartbeatIntervalMs: 41_250 });
+    telegram = await startTelegram();
+    proxy = await startTinyproxy({ idleTimeoutS: PROXY_IDLE_S });
+    const url = `http://127.0.0.1:${proxy.port}`;
+    installation = await install({
+      connections: [
+        // Pings that the proxy's timeout would never notice would hide it.
+        qqConnection(qq, 'qq-main', qq, { proxy: url, pingEveryMs: 20_000, pongDeadlineMs: 1_000 }),
+        { id: 'tg-main', platform: 'telegram', token: telegram.token, apiBaseUrl: telegram.url, proxy: url },
+      ],
+    });
+    up = await installation.up();
+    for (const id of ids) await installation.live(id);
+    const status = () => installation.status();
+    const polls = { view: () => ({ at: Date.now(), live: !isCutOff, sockets: [] }) };
+    for (const [id, bot] of [
+      ['qq-main', qq],
+      ['tg-main', polls],
+    ] as const) {
+      watches.push(new StatusWatch({ status, bot, id, halfOpenBoundMs: 30_000 + CLOSED_BOUND_MS }));
+    }
+  }, 60_000);
+
+  afterAll(async () => {
+    for (const watch of watches) watch[Symbol.dispose]();
+    await installation?.[Symbol.asyncDispose]();
+    await Promise.all([qq?.close(), telegram?.close(), proxy?.[Symbol.asyncDispose]()]);
+  });
+
+  /** Who talks to both bots. */
+  function people(name: string, firstUser: number): readonly [Conversations, TelegramConversations] {
+    const everyMs = PACE.sayEveryMs;
+    return [
+      new Conversations(qq, qq.journal, { name, everyMs }),
+      new TelegramConversations(telegram.bot(), { firstUser }),
+    ];
+  }
+
+  async function expectNothingWrong(talks: readonly [Conversations, TelegramConversations]): Promise<void> {
+    for (const talk of talks) {
+      const account = await talk.account();
+      expect(account.sent).toBeGreaterThan(0);
+      expect(account).toEqual({ sent: account.sent, ...NOTHING_WRONG });
+    }
+    expect(watches.flatMap(({ violations }) => violations)).toEqual([]);
+    // Nobody identified but the very first time.
+    expect(qq.journal.of('identify')).toHaveLength(1);
+  }
+
+  /** First nothing answers behind the proxy, then the proxy itself is gone. */
+  async function cutOff(): Promise<void> {
+    isCutOff = true;
+    await Promise.all([qq.faults.refuseDials(), telegram.faults.unreachable()]);
+    qq.faults.dropSockets({ how: 'rst' });
+    await delay(PACE.outageMs / 4);
+    await proxy.stop();
+  }
+
+  /** @returns how long both took to be back at their platforms, ms */
+  async function reconnect(): Promise<number> {
+    await Promise.all([proxy.restart(), qq.faults.acceptDials(), telegram.faults.reachable()]);
+    const mark = telegram.journal.mark();
+    const polled = () =>
+      telegram.journal.of('answer', ({ method, status }) => method === 'getupdates' && status === 200, mark).length > 0;
+    const tookMs = await waitUntil('both to be back', () => qq.view().live && polled(), {
+      timeoutMs: 2 * BACK_WITHIN_MS,
+      explain: () => installation.tails(),
+    });
+    isCutOff = false;
+    return tookMs;
+  }
+
+  it('resumes after each of five idle cuts, learns to be less idle, and says so (F01, F26)', {
+    timeout: 120_000,
+  }, async () => {
+    const talks = people('IDLE', 1_000);
+    const resumed = () => qq.journal.count('resumed');
+    const cut = async (nth: number) => {
+      await waitUntil(`Resume ${nth}`, () => resumed() >= nth, {
+        timeoutMs: 30_000,
+        explain: () => installation.tails(),
+      });
+      // Talk between two cuts, never so long that it would keep the tunnel from being idle.
+      for (const talk of talks) talk.say();
+    };
+    for (let nth = 1; nth <= 3; nth += 1) await cut(nth);
+    const learnt = await installation.waitFor('to tell what it learnt', ({ state, remark }) => {
+      return state === 'live' && remark !== null;
+    });
+    expect(learnt).toMatchObject({ state: 'live', route: `http proxy 127.0.0.1:${proxy.port}` });
+    expect(learnt.remark).toMatch(/idle sockets were cut 3 times after about 3.* s/);
+    const telegramLearnt = await installation.waitFor('to tell what it learnt', ({ remark }) => remark !== null, {
+      id: 'tg-main',
+      timeoutMs: 30_000,
+    });
+    expect(telegramLearnt.remark).toMatch(/idle long polls were cut 3 times after about 3.* s/);
+    const afterLearning = resumed();
+    await delay(2_000 * PROXY_IDLE_S);
+    expect(resumed()).toBe(afterLearning);
+
+    // A new tenure knows nothing of it: two more cuts.
+    expect((await installation.run(['connections', 'restart', 'qq-main'])).code).toBe(0);
+    for (let nth = 1; nth <= 3; nth += 1) await cut(afterLearning + nth);
+    await expectNothingWrong(talks);
+  });
+
+  it.each([
+    ['goes on by itself', 1, 2_000],
+    ['its worker is killed with SIGKILL in the middle', 2, 3_000],
+  ] as const)(
+    'comes back within 15 s after proxy and platforms were out of reach; %s (F01, F02, F16, F25)',
+    { timeout },
+    async (_what, run, firstUser) => {
+      for (const id of ids) await installation.live(id);
+      const talks = people(`OUTAGE-${run}`, firstUser);
+      for (const talk of talks) talk.start();
+      await delay(1_000);
+      const startedAt = Date.now();
+      await cutOff();
+      if (run === 2) {
+        const { owner } = await installation.connection('qq-main');
+        signalProcess(Number(owner?.split('/').at(-1)), 'SIGKILL');
+      }
+      await delay((PACE.outageMs * 3) / 4);
+      const during = await installation.status();
+      expect((await installation.run(['status'])).code).toBe(1);
+      expect(await reconnect()).toBeLessThan(BACK_WITHIN_MS);
+      for (const id of ids) await installation.live(id);
+
+      for (const [place, id] of ids.entries()) {
+        const { state, reason } = during.connections.find((one) => one.id === id) ?? {};
+        expect(state).not.toBe('live');
+        expect(reason).toMatch(run === 1 ? /proxy 127\.0\.0\.1:\d+.*refused|ECONNREFUSED/ : /./);
+        expect(watches[place]?.statesSince(startedAt)).toContain('waiting');
+        // The incident's log had nothing above the level of routine.
+        const isError = ({ level, connection, event, time }: Record<string, unknown>) =>
+          level === 'error' && connection === id && event === 'state' && Date.parse(String(time)) >= startedAt;
+        expect(up.lines.filter(isError)).not.toEqual([]);
+      }
+      await expectNothingWrong(talks);
     },
   );
 });
