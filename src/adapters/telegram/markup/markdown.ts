@@ -8,7 +8,13 @@ import { columnsOf } from './table.ts';
 
 export function readMarkdown(source: string): Formatted {
   const out = new FormattedBuilder();
-  addBlocks(out, marked.lexer(source), '');
+  try {
+    addBlocks(out, marked.lexer(source), '');
+  } catch (error) {
+    // The lexer calls itself for each level: a thousand nested quotations or lists are too much for the stack.
+    if (error instanceof RangeError) return { text: source, marks: [] };
+    throw error;
+  }
   return out.build();
 }
 

@@ -99,7 +99,8 @@ const markdownV2: Syntax = {
       case 'link':
         return `](${mark.url.replace(/[)\\]/g, '\\$&')})`;
       case 'pre':
-        return '\n```';
+        // A line feed before it would be shown.
+        return '```';
       default:
         return V2_SIGNS[mark.kind];
     }

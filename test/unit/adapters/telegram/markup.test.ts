@@ -25,8 +25,8 @@ describe('Markdown', () => {
     ['- a\n  - b', '• a\n  • b', '• a\n  • b'],
     ['> q\n> r', '<blockquote>q\nr</blockquote>', '>q\n>r'],
     ['a\n\nb\nc', 'a\n\nb\nc', 'a\n\nb\nc'],
-    ['```py\nx = "`"\n```', '<pre><code class="language-py">x = "`"</code></pre>', '```py\nx = "\\`"\n```'],
-    ['    indented', '<pre>indented</pre>', '```\nindented\n```'],
+    ['```py\nx = "`"\n```', '<pre><code class="language-py">x = "`"</code></pre>', '```py\nx = "\\`"```'],
+    ['    indented', '<pre>indented</pre>', '```\nindented```'],
     ['snake_case_name', 'snake_case_name', 'snake\\_case\\_name'],
     ['a \\* b', 'a * b', 'a \\* b'],
     ['&lt;tag&gt; &#128512; &amp;', '&lt;tag&gt; 😀 &amp;', '<tag\\> 😀 &'],
@@ -45,6 +45,11 @@ describe('Markdown', () => {
 
   it('quotations within quotations are one, as the platform knows no others', () => {
     expect(readMarkdown('> a\n> > b').marks.filter(({ kind }) => kind === 'quote')).toHaveLength(1);
+  });
+
+  it('nested beyond reason is text', () => {
+    const nested = '>'.repeat(4_096);
+    expect(readMarkdown(nested)).toEqual({ text: nested, marks: [] });
   });
 
   it('of any kind is read, with marks that are nested or apart and lie within the text', () => {
