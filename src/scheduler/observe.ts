@@ -1,32 +1,15 @@
 /** Reads, in one go, everything a sweep judges by. No decisions here. */
 import type { Queue } from 'bullmq';
-import type { ConnectionId, WorkerId } from '../model.ts';
+import type { WorkerId } from '../model.ts';
 import { type JobRecord, observeJobs } from '../state/connection-jobs.ts';
-import {
-  type DesiredConnection,
-  listConnectionIds,
-  parseDesired,
-  parseWishes,
-  redisNow,
-  type Wishes,
-} from '../state/desired.ts';
-import { type HeartbeatRecord, parseHeartbeat } from '../state/heartbeats.ts';
+import { listConnectionIds, redisNow } from '../state/desired.ts';
+import { readEvidence, type StoredEvidence } from '../state/evidence.ts';
 import type { Keys } from '../state/keys.ts';
-import { type LeaseRecord, parseLease } from '../state/leases.ts';
-import { type ParkedRecord, parseParked } from '../state/parking.ts';
 import { presentWorkers } from '../state/presence.ts';
 import type { ConnectionJobData } from '../state/queues.ts';
 import { checkRedis, type RedisClient } from '../state/redis.ts';
 
-export interface ObservedConnection {
-  readonly id: ConnectionId;
-  readonly desired: DesiredConnection | null;
-  readonly wishes: Wishes;
-  readonly parked: ParkedRecord | null;
-  readonly lease: LeaseRecord;
-  readonly heartbeat: HeartbeatRecord | null;
-  /** Redis ms before which a connection that ended by a defect is not started again; 0 when there is none. */
-  readonly restartNotBefore: number;
+export interface ObservedConnection extends Omit<StoredEvidence, 'counters'> {
   readonly job: JobRecord;
 }
 
@@ -51,7 +34,7 @@ export async function observe(client: RedisClient, keys: Keys, queue: Queue<Conn
     redisNow(client),
     checkRedis(client),
     observeJobs(client, queue, ids),
-    Promise.all(ids.map((id) => observeConnection(client, keys, id))),
+    readEvidence(client, keys, ids),
   ]);
   const holders = connections.flatMap(({ lease }) =>
     lease.owner === null ? [] : [presenceName(lease.owner, lease.incarnation)],
@@ -66,30 +49,5 @@ export async function observe(client: RedisClient, keys: Keys, queue: Queue<Conn
       job: jobs.get(connection.id) ?? { place: 'absent', lockToken: null, intact: true },
     })),
     present,
-  };
-}
-
-async function observeConnection(
-  client: RedisClient,
-  keys: Keys,
-  id: ConnectionId,
-): Promise<Omit<ObservedConnection, 'job'>> {
-  const k = keys.connection(id);
-  const [desired, wishes, parked, lease, heartbeat, restarts] = await Promise.all([
-    client.get(k.desired),
-    client.hgetall(k.wishes),
-    client.hgetall(k.parked),
-    client.hgetall(k.lease),
-    client.hgetall(k.heartbeat),
-    client.hgetall(k.restarts),
-  ]);
-  return {
-    id,
-    desired: parseDesired(desired),
-    wishes: parseWishes(wishes),
-    parked: parseParked(parked),
-    lease: parseLease(lease),
-    heartbeat: parseHeartbeat(heartbeat),
-    restartNotBefore: Number(restarts.notBefore ?? 0),
   };
 }

@@ -154,9 +154,9 @@ function placeJob(connection: ObservedConnection, redisNow: number, orphanFor: n
   }
   switch (job.place) {
     case 'absent':
-      return redisNow < connection.restartNotBefore ? [] : [ensure(id, 'it should run and has no job')];
+      return mustWait(connection, redisNow) ? [] : [ensure(id, 'it should run and has no job')];
     case 'ended':
-      return redisNow < connection.restartNotBefore
+      return mustWait(connection, redisNow)
         ? []
         : [{ do: 'clear-job', id, because: 'its job ended' }, ensure(id, 'its job ended')];
     case 'waiting':
@@ -176,6 +176,11 @@ function placeJob(connection: ObservedConnection, redisNow: number, orphanFor: n
     default:
       return job.place satisfies never;
   }
+}
+
+/** A connection that ended by a defect is not started again at once. */
+function mustWait({ restart }: ObservedConnection, redisNow: number): boolean {
+  return restart !== null && redisNow < restart.notBefore;
 }
 
 function ensure(id: ConnectionId, because: string): Action {

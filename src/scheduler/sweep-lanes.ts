@@ -5,6 +5,7 @@
 import type { Logger } from 'pino';
 import type { ConnectionId } from '../model.ts';
 import { listConnectionIds, redisNow } from '../state/desired.ts';
+import { countBefore } from '../state/evidence.ts';
 import type { Activation } from '../state/ingest.ts';
 import type { Keys } from '../state/keys.ts';
 import { addLaneJobs, type LaneKind, type LaneQueue } from '../state/lane-jobs.ts';
@@ -35,7 +36,8 @@ export async function sweepLanes(options: SweepLanesOptions): Promise<void> {
     ['out', deliveries],
   ] as const) {
     // One look at all of them: most connections have no old lane, and their number must not be paid in round trips.
-    const counts = await Promise.all(ids.map((id) => redis.zcount(activeOf(keys, id, kind), '-inf', before)));
+    const active = ids.map((id) => activeOf(keys, id, kind));
+    const counts = await countBefore(redis, active, before);
     for (const [index, id] of ids.entries()) {
       signal.throwIfAborted();
       const count = counts[index] ?? 0;

@@ -45,24 +45,41 @@ export async function observeJobs(
   for (const id of [...waiting, ...paused, ...prioritized]) places.set(id, 'waiting');
   for (const id of active) places.set(id, 'active');
 
+  const locks = await readLocks(
+    client,
+    queue,
+    ids.filter((id) => places.get(id) === 'active'),
+  );
   const records = new Map<ConnectionId, JobRecord>();
   await Promise.all(
     ids.map(async (id) => {
       const place = places.get(id);
-      const [data, lockToken] = await Promise.all([
-        client.hget(queue.toKey(id), 'data'),
-        place === 'active' ? client.get(`${queue.toKey(id)}:lock`) : Promise.resolve(null),
-      ]);
+      if (place === 'active') {
+        // Whoever has it fetched its data already.
+        records.set(id, { place, lockToken: locks.get(id) ?? null, intact: true });
+        return;
+      }
+      const data = await client.hget(queue.toKey(id), 'data');
       if (place === undefined) {
         // A hash in no list would swallow every add of the same id.
         const orphan = data !== null || (await client.exists(queue.toKey(id))) === 1;
         records.set(id, orphan ? { place: 'ended', lockToken: null, intact: data !== null } : ABSENT);
         return;
       }
-      records.set(id, { place, lockToken, intact: data !== null && data !== '{}' });
+      records.set(id, { place, lockToken: null, intact: data !== null && data !== '{}' });
     }),
   );
   return records;
+}
+
+async function readLocks(
+  client: RedisClient,
+  queue: Queue<ConnectionJobData>,
+  ids: readonly ConnectionId[],
+): Promise<Map<ConnectionId, string | null>> {
+  if (ids.length === 0) return new Map();
+  const locks = await client.mget(ids.map((id) => `${queue.toKey(id)}:lock`));
+  return new Map(ids.map((id, n) => [id, locks[n] ?? null]));
 }
 
 /** The atomic "ensure": does nothing when a job with this id exists, in whatever state. */

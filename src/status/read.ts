@@ -1,11 +1,8 @@
 /** Reads the evidence of all connections and makes the status document of it. Works without any other process. */
-import type { ConnectionId } from '../model.ts';
-import { listConnectionIds, parseDesired, parseWishes, redisNow } from '../state/desired.ts';
+import { listConnectionIds, redisNow } from '../state/desired.ts';
+import { readEvidence, type StoredEvidence } from '../state/evidence.ts';
 import { readUnfit } from '../state/fitness.ts';
-import { parseHeartbeat } from '../state/heartbeats.ts';
 import type { Keys } from '../state/keys.ts';
-import { parseLease } from '../state/leases.ts';
-import { parseParked } from '../state/parking.ts';
 import type { RedisClient } from '../state/redis.ts';
 import { lastSweep } from '../state/sweeps.ts';
 import { listWorkers } from '../state/workers.ts';
@@ -30,7 +27,15 @@ export async function readStatus(client: RedisClient, keys: Keys, timings: Statu
     listWorkers(client, keys),
     listConnectionIds(client, keys),
   ]);
-  const evidence = (await Promise.all(ids.map((id) => readEvidence(client, keys, id)))).filter((one) => one !== null);
+  const stored = await readEvidence(client, keys, ids);
+  const evidence = await Promise.all(
+    stored.flatMap((one) => {
+      const { desired } = one;
+      // Removed a moment ago.
+      if (desired === null) return [];
+      return unfitFor(client, keys, one, now).then((unfit): ConnectionEvidence => ({ ...one, desired, unfit }));
+    }),
+  );
   const moment = {
     now,
     nextSweepAt: sweep === null ? null : sweep.at + timings.sweepEveryMs,
@@ -50,31 +55,8 @@ export async function readStatus(client: RedisClient, keys: Keys, timings: Statu
   };
 }
 
-async function readEvidence(client: RedisClient, keys: Keys, id: ConnectionId): Promise<ConnectionEvidence | null> {
-  const k = keys.connection(id);
-  const [desired, wishes, parked, lease, heartbeat, restarts, counters, unfit] = await Promise.all([
-    client.get(k.desired),
-    client.hgetall(k.wishes),
-    client.hgetall(k.parked),
-    client.hgetall(k.lease),
-    client.hgetall(k.heartbeat),
-    client.hgetall(k.restarts),
-    client.hgetall(k.counters),
-    readUnfit(client, keys, id),
-  ]);
-  const record = parseDesired(desired);
-  if (record === null) return null;
-  return {
-    desired: record,
-    wishes: parseWishes(wishes),
-    parked: parseParked(parked),
-    lease: parseLease(lease),
-    heartbeat: parseHeartbeat(heartbeat),
-    restart:
-      restarts.notBefore === undefined
-        ? null
-        : { notBefore: Number(restarts.notBefore), reason: restarts.reason ?? 'unknown' },
-    unfit,
-    counters,
-  };
+/** Why workers can't hold it; only asked where nobody does. */
+async function unfitFor(client: RedisClient, keys: Keys, one: StoredEvidence, now: number): Promise<string[]> {
+  const held = one.lease.owner !== null && one.lease.until > now;
+  return held ? [] : await readUnfit(client, keys, one.id);
 }

@@ -61,7 +61,7 @@ export function connection(change: Partial<ObservedConnection> = {}): ObservedCo
     parked: null,
     lease: HELD,
     heartbeat: { token: TOKEN, at: REDIS_NOW - 500, heartbeat: beat() },
-    restartNotBefore: 0,
+    restart: null,
     job: { place: 'active', lockToken: JOB_TOKEN, intact: true },
     ...change,
   };

@@ -44,8 +44,10 @@ describe('a connection that nobody holds', () => {
 
   it('waits for the restart delay that a defect left in Redis, and no longer (F27)', () => {
     const change = { lease: FREE, heartbeat: null, job: ABSENT };
-    expect(actionsFor({ ...change, restartNotBefore: REDIS_NOW + 1 })).toEqual([]);
-    expect(actionsFor({ ...change, restartNotBefore: REDIS_NOW })).toMatchObject([{ do: 'ensure-job' }]);
+    expect(actionsFor({ ...change, restart: { notBefore: REDIS_NOW + 1, reason: 'a defect' } })).toEqual([]);
+    expect(actionsFor({ ...change, restart: { notBefore: REDIS_NOW, reason: 'a defect' } })).toMatchObject([
+      { do: 'ensure-job' },
+    ]);
   });
 
   it('leaves a waiting or delayed job alone', () => {
