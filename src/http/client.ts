@@ -74,6 +74,8 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
     calls: 0,
   });
   let pool = newPool();
+  /** Left behind after a failure, with calls that are still out. */
+  const leaving = new Set<typeof pool>();
 
   return {
     async request(request, { signal }) {
@@ -84,17 +86,23 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
         return await exchange(used.agent, dialer, request, request.maxBodyBytes ?? maxBodyBytes, signal);
       } catch (error) {
         // Calls that follow dial anew; those in flight finish on the old pool, each at its own deadline.
-        if (error instanceof HttpFailure && pool === used) pool = newPool();
+        if (error instanceof HttpFailure && pool === used) {
+          leaving.add(used);
+          pool = newPool();
+        }
         throw error;
       } finally {
         used.calls -= 1;
-        if (pool !== used && used.calls === 0) used.agent.destroy().catch(() => {});
+        if (pool !== used && used.calls === 0) {
+          leaving.delete(used);
+          used.agent.destroy().catch(() => {});
+        }
       }
     },
     async destroy() {
-      const { agent } = pool;
+      const all = [pool, ...leaving];
       pool = newPool();
-      await agent.destroy();
+      await Promise.all(all.map(({ agent }) => agent.destroy()));
     },
   };
 }
