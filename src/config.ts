@@ -8,13 +8,11 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import type { AgentConfig } from './config/agent.ts';
+import type { ConfiguredConnection } from './config/connection.ts';
 import { type ConfigDocument, findDocument } from './config/document.ts';
-import { partOf, secretsFor } from './config/platforms.ts';
 import { keyPath, problemLines } from './config/problems.ts';
-import type { QqOptions } from './config/qq.ts';
 import { pathId, type Resolved, resolveReferences } from './config/references.ts';
 import { configSchema, type ParsedConfig } from './config/schema.ts';
-import type { TelegramOptions } from './config/telegram.ts';
 import type { Timings } from './config/timings.ts';
 import { ConfigError } from './errors.ts';
 import { secretsIn } from './http/proxy/proxy-url.ts';
@@ -23,8 +21,6 @@ import { type LogLevel, registerSecret } from './log.ts';
 import { type ConnectionId, connectionId } from './model.ts';
 
 export type { AgentConfig } from './config/agent.ts';
-export type { QqOptions } from './config/qq.ts';
-export type { TelegramOptions } from './config/telegram.ts';
 export type { Timings } from './config/timings.ts';
 
 export interface Config {
@@ -63,11 +59,11 @@ interface SentinelAddress {
 
 export interface ConnectionConfig {
   readonly id: ConnectionId;
-  readonly platform: 'qq' | 'telegram';
+  readonly platform: string;
   readonly enabled: boolean;
   readonly lateReply: 'active' | 'drop';
   /** JSON without secrets; goes to Redis. */
-  readonly options: QqOptions | TelegramOptions;
+  readonly options: ConfiguredConnection['options'];
   /** Never leaves the process. Empty when loaded without secrets. */
   readonly secrets: Readonly<Record<string, string>>;
   /** Changes when options or secrets change. Means nothing when loaded without secrets. */
@@ -195,10 +191,10 @@ function withoutSecrets(agent: AgentConfig): AgentConfig {
   }
 }
 
-function splitConnection(connection: ParsedConfig['connections'][number], withSecrets: boolean): ConnectionConfig {
-  const { id, platform, enabled } = connection;
-  const { options, lateReply } = partOf(connection);
-  const secrets = secretsFor(connection);
+function splitConnection(connection: ConfiguredConnection, withSecrets: boolean): ConnectionConfig {
+  const { id, platform, enabled, options, lateReply, proxy } = connection;
+  // It may hold a password.
+  const secrets = { ...connection.secrets, ...(proxy === undefined ? {} : { proxy }) };
   const fingerprint = createHash('sha256')
     .update(JSON.stringify([platform, options, ...Object.values(secrets)]))
     .digest('hex');
@@ -222,9 +218,8 @@ function* secretsOf({ redis, agent, http, connections }: ParsedConfig): Generato
   if (agent.kind === 'openai' && agent.apiKey !== undefined) yield agent.apiKey;
   if (agent.kind === 'webhook') yield agent.secret;
   if (http?.adminToken !== undefined) yield http.adminToken;
-  for (const connection of connections) {
-    const { proxy, ...credentials } = secretsFor(connection);
-    yield* Object.values(credentials);
+  for (const { secrets, proxy } of connections) {
+    yield* Object.values(secrets);
     yield* secretsIn(proxy ?? '');
   }
 }
@@ -242,9 +237,7 @@ function* warningsAbout(
     yield 'access: open, so everyone who can write to the bot reaches the agent';
   }
   if (agent.kind !== 'echo' && isOpenHttp(agent.url)) yield 'agent.url: messages and key travel unencrypted; use https';
-  for (const [index, connection] of connections.entries()) {
-    const { apiBaseUrl } = connection;
-    const urls = connection.platform === 'qq' ? { apiBaseUrl, tokenUrl: connection.tokenUrl } : { apiBaseUrl };
+  for (const [index, { urls }] of connections.entries()) {
     for (const [key, url] of Object.entries(urls)) {
       const path = keyPath(['connections', index, key], document);
       if (isOpenHttp(url)) yield `${path}: the bot's secrets travel unencrypted; use https`;

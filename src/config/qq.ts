@@ -1,8 +1,7 @@
 /** Options of a connection to the QQ Bot platform. Facts: tencent-connect/bot-docs, docs/develop/api-v2, read 2026-11-22. */
 import { z } from 'zod';
-import { connectionKeys } from './connection.ts';
+import { type ConfiguredConnection, connectionKeys } from './connection.ts';
 import { count, durationMs, httpUrl, keysOf, oneOf, text } from './fields.ts';
-import { proxyField } from './proxy.ts';
 
 /** @see tencent-connect/bot-docs, dev-prepare/interface-framework/event-emit.md */
 const QQ_INTENTS = {
@@ -49,7 +48,7 @@ const freshIdentify = z
     'Planned new session for old ones, in a quiet moment; what arrives in between is lost and recorded as a gap. false: never.',
   );
 
-export const qqSchema = keysOf(
+const qqSchema = keysOf(
   {
     ...connectionKeys('qq-main'),
     platform: z.literal('qq').describe('The QQ Bot platform.'),
@@ -92,7 +91,6 @@ export const qqSchema = keysOf(
     }),
     sendTimeoutMs: durationMs(10_000, 'Bound of one send; QQ asks for at least 5 s.', { least: 100, most: 120_000 }),
     maxReplyChars: count(2_000, 'Longest text of one message; longer replies are split.', { least: 100, most: 10_000 }),
-    proxy: proxyField,
   },
   {
     token: 'is the retired way to log in; use clientSecret',
@@ -109,19 +107,19 @@ export const qqSchema = keysOf(
   }
 });
 
-type QqConnection = z.output<typeof qqSchema>;
-type OwnKeys = Omit<
-  QqConnection,
-  'id' | 'platform' | 'enabled' | 'lateReply' | 'clientSecret' | 'proxy' | 'maxReplyChars'
->;
-/** What the adapter gets as its options: JSON, no secret, also stored in Redis. */
-export type QqOptions = Readonly<OwnKeys & { readonly maxTextLength: number }>;
-
-/** The adapter's part of a connection. */
-export function qqOptionsOf(connection: QqConnection): QqOptions {
-  const { id, platform, enabled, lateReply, clientSecret, proxy, maxReplyChars, ...own } = connection;
-  return { ...own, maxTextLength: maxReplyChars };
-}
+export const qqConnection = qqSchema.transform((connection): ConfiguredConnection => {
+  const { id, platform, enabled, lateReply, proxy, clientSecret, maxReplyChars, ...own } = connection;
+  return {
+    id,
+    platform,
+    enabled,
+    lateReply,
+    options: { ...own, maxTextLength: maxReplyChars },
+    secrets: { clientSecret },
+    proxy,
+    urls: { apiBaseUrl: own.apiBaseUrl, tokenUrl: own.tokenUrl },
+  };
+});
 
 function appIdProblem(input: unknown): string {
   if (typeof input !== 'number') return 'is missing; add appId: "102000000"';

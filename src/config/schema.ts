@@ -3,8 +3,7 @@ import { z } from 'zod';
 import { LOG_LEVELS } from '../log.ts';
 import { agentSchema } from './agent.ts';
 import { count, keysOf, oneOf, text } from './fields.ts';
-import { qqSchema } from './qq.ts';
-import { telegramSchema } from './telegram.ts';
+import { PLATFORM_NAMES, PLATFORMS } from './platforms.ts';
 import { timingsSchema } from './timings.ts';
 
 const redis = keysOf({
@@ -58,10 +57,10 @@ const http = keysOf({
   adminToken: text('Token that the API asks for.', 'adminToken: ${HOLDFAST_ADMIN_TOKEN}').optional(),
 });
 
-const connection = z.discriminatedUnion('platform', [qqSchema, telegramSchema], {
+const connection = z.discriminatedUnion('platform', PLATFORMS, {
   error: ({ input }) =>
     typeof input === 'object' && input !== null
-      ? 'must be one of: qq, telegram'
+      ? `must be one of: ${PLATFORM_NAMES.join(', ')}`
       : 'must be a group of keys: id, platform and what the platform needs',
 });
 

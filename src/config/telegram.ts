@@ -1,14 +1,13 @@
 /** Options of a connection to the Telegram Bot API. Facts: tdlib/telegram-bot-api, read 2026-11-22. */
 import { z } from 'zod';
-import { connectionKeys } from './connection.ts';
+import { type ConfiguredConnection, connectionKeys } from './connection.ts';
 import { count, durationMs, httpUrl, keysOf, oneOf, text, yesOrNo } from './fields.ts';
 import { LEFT_OUT } from './left-out.ts';
-import { proxyField } from './proxy.ts';
 
 /** `<bot id>:<secret>`, as @BotFather shows it. */
 const TOKEN_PATTERN = /^(\d{1,20}):[A-Za-z0-9_-]+$/;
 
-export const telegramSchema = keysOf(
+const telegramSchema = keysOf(
   {
     ...connectionKeys('tg-main'),
     platform: z.literal('telegram').describe('The Telegram Bot API.'),
@@ -40,20 +39,23 @@ export const telegramSchema = keysOf(
     ),
     sendTimeoutMs: durationMs(15_000, 'Bound of one send.', { least: 100, most: 120_000 }),
     maxReplyChars: count(4_096, 'Longest text of one message; longer replies are split.', { least: 100, most: 4_096 }),
-    proxy: proxyField,
   },
   { clientSecret: 'belongs to QQ; use token', appId: 'belongs to QQ; use token' },
 );
 
-type TelegramConnection = z.output<typeof telegramSchema>;
-type OwnKeys = Omit<TelegramConnection, 'id' | 'platform' | 'enabled' | 'token' | 'proxy' | 'maxReplyChars'>;
-/** What the adapter gets as its options: JSON, no secret, also stored in Redis. */
-export type TelegramOptions = Readonly<OwnKeys & { readonly botId: string; readonly maxTextLength: number }>;
-
-/** The adapter's part of a connection. */
-export function telegramOptionsOf(connection: TelegramConnection): TelegramOptions {
-  const { id, platform, enabled, token, proxy, maxReplyChars, ...own } = connection;
+export const telegramConnection = telegramSchema.transform((connection): ConfiguredConnection => {
+  const { id, platform, enabled, proxy, token, maxReplyChars, ...own } = connection;
   // The number before the colon is the bot's public user id.
   const [, botId = '0'] = TOKEN_PATTERN.exec(token) ?? [];
-  return { ...own, botId, maxTextLength: maxReplyChars };
-}
+  return {
+    id,
+    platform,
+    enabled,
+    // No reply can come too late, so it does not matter what would become of one.
+    lateReply: 'active',
+    options: { ...own, botId, maxTextLength: maxReplyChars },
+    secrets: { token },
+    proxy,
+    urls: { apiBaseUrl: own.apiBaseUrl },
+  };
+});
