@@ -13,6 +13,7 @@ import { openReader, type Reader } from '../../src/run/find-storage.ts';
 import type { StatusDocument } from '../../src/status/document.ts';
 import { readStatus } from '../../src/status/read.ts';
 import type { EmulatedBot, QqEmulator } from '../emulators/qq/index.ts';
+import type { TelegramEmulator } from '../emulators/telegram/index.ts';
 import { markProcesses } from './left-overs.ts';
 import { CLI, ServedProcess, signalProcess } from './served-process.ts';
 import { waitUntil } from './wait-until.ts';
@@ -60,6 +61,11 @@ export function qqConnection(qq: QqEmulator, id = 'qq-main', bot: EmulatedBot = 
   const { appId, clientSecret } = bot.account;
   const { apiBaseUrl, tokenUrl } = qq;
   return { id, platform: 'qq', appId, clientSecret, apiBaseUrl, tokenUrl, ...(LONG ? {} : SCALED_PINGS), ...extra };
+}
+
+/** One connection of holdfast.yaml to an emulated Telegram bot. */
+export function telegramConnection(telegram: TelegramEmulator, extra: Settings = {}): Settings {
+  return { id: 'tg-main', platform: 'telegram', token: telegram.token, apiBaseUrl: telegram.url, ...extra };
 }
 
 export async function install(options: InstallationOptions): Promise<Installation> {
