@@ -32,16 +32,18 @@ const rows = readRows();
 const ids = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => `F${String(from + index).padStart(2, '0')}`);
 
-const DUE = [...ids(1, 6), 'F08', 'F09', ...ids(10, 22), 'F24', 'F26', ...ids(27, 30), ...ids(34, 37)];
+const DUE = [...ids(1, 30), ...ids(34, 37)];
 /** What only real parts can show. */
 const NOT_BY_UNITS = new Set([
   ...ids(1, 6),
+  'F07',
   'F09',
   'F10',
   'F12',
   ...ids(16, 18),
-  ...ids(20, 22),
+  ...ids(20, 23),
   'F24',
+  'F25',
   'F26',
   'F34',
   'F36',
