@@ -304,12 +304,12 @@ describe.skipIf(noProxy !== null)('the founding incident, QQ and Telegram behind
       return state === 'live' && remark !== null;
     });
     expect(learnt).toMatchObject({ state: 'live', route: `http proxy 127.0.0.1:${proxy.port}` });
-    expect(learnt.remark).toMatch(/idle sockets were cut 3 times after about 3.* s/);
+    expect(learnt.remark).toMatch(/idle sockets were cut 3 times after about (2\.\d|3|3\.\d) s/);
     const telegramLearnt = await installation.waitFor('to tell what it learnt', ({ remark }) => remark !== null, {
       id: 'tg-main',
       timeoutMs: 30_000,
     });
-    expect(telegramLearnt.remark).toMatch(/idle long polls were cut 3 times after about 3.* s/);
+    expect(telegramLearnt.remark).toMatch(/idle long polls were cut 3 times after about (2\.\d|3|3\.\d) s/);
     const afterLearning = resumed();
     await delay(2_000 * PROXY_IDLE_S);
     expect(resumed()).toBe(afterLearning);
@@ -331,8 +331,12 @@ describe.skipIf(noProxy !== null)('the founding incident, QQ and Telegram behind
       const talks = people(`OUTAGE-${run}`, firstUser);
       for (const talk of talks) talk.start();
       await delay(1_000);
+      // No send shall be under way at that moment: Telegram has no idempotency key, so its outcome would be unknown,
+      // and by the default it would rightly be told instead of repeated.
+      for (const talk of talks) await talk.account();
       const startedAt = Date.now();
       await cutOff();
+      for (const talk of talks) talk.start();
       if (run === 2) {
         const { owner } = await installation.connection('qq-main');
         signalProcess(Number(owner?.split('/').at(-1)), 'SIGKILL');
