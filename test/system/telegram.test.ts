@@ -25,6 +25,8 @@ describe('a Telegram bot', { timeout: 90_000 }, () => {
     installation = await install({
       connections: [telegramConnection(telegram, { pollMs: POLL_MS, conflictRetryMs: 500, sendTimeoutMs: 1_000 })],
       timings: { ...SCALED_TIMINGS, probeEveryMs: PROBE_EVERY_MS },
+      // Longer than typing waits.
+      agent: { kind: 'echo', delayMs: 400 },
     });
     up = await installation.up();
     await live();
@@ -60,6 +62,7 @@ describe('a Telegram bot', { timeout: 90_000 }, () => {
     const people = talk();
     await delay(1_000);
     await expectNothingWrong(people);
+    expect(telegram.journal.of('chat-action').map(({ action }) => action)).toContain('typing');
     const before = await live();
     await delay(3 * POLL_MS);
     const after = await status();
@@ -82,9 +85,7 @@ describe('a Telegram bot', { timeout: 90_000 }, () => {
     expect(after.fencingToken).toBeGreaterThan(before.fencingToken ?? 0);
     expect(after.counters.resumed).toBeGreaterThanOrEqual(before.counters.resumed + 2);
     expect(after.counters.gaps).toBe(before.counters.gaps);
-    await waitUntil('those answers, too', () =>
-      [1, 2].every((n) => telegram.bot().delivered(9_000 + n).length === 1),
-    );
+    await waitUntil('those answers, too', () => [1, 2].every((n) => telegram.bot().delivered(9_000 + n).length === 1));
   });
 
   it('goes on after its holder was frozen for longer than its lease (F22, F24)', async () => {

@@ -22,6 +22,8 @@ const DEADLINE_MS = 10_000;
 
 export class CallbackAnswers {
   readonly #options: CallbackAnswersOptions;
+  /** Received, and not yet known to be stored. */
+  #received: string[] = [];
   readonly #waiting: string[] = [];
   #running = 0;
 
@@ -29,9 +31,15 @@ export class CallbackAnswers {
     this.#options = options;
   }
 
-  /** Returns at once. */
-  answer(ids: readonly string[]): void {
-    this.#waiting.push(...ids);
+  /** They are answered once they are stored. */
+  received(ids: readonly string[]): void {
+    this.#received.push(...ids);
+  }
+
+  /** All that was received is stored. Returns at once. */
+  stored(): void {
+    this.#waiting.push(...this.#received);
+    this.#received = [];
     const late = this.#waiting.splice(0, Math.max(0, this.#waiting.length - MOST_WAITING));
     if (late.length > 0) this.#failed(`${late.length} of them came faster than they could be answered`);
     while (this.#running < AT_ONCE && this.#waiting.length > 0) this.#start();

@@ -91,6 +91,7 @@ export class Poller {
     let quick = this.#plan.opening === 'quick';
     for (;;) {
       if (!(await this.#stored())) return { cause: 'storage' };
+      this.#deps.callbacks.stored();
       const waitMs = this.#proven ? this.#plan.pollMs : quick ? 0 : Math.min(PROBE_MS, this.#plan.pollMs);
       const startedAt = clock.monotonic();
       const answer = this.#gap ?? (await this.#poll(waitMs, quick));
@@ -170,7 +171,7 @@ export class Poller {
     onAnswer(parkedMs);
     this.#prove();
     const { count, progress, callbackIds } = inbox.take(batch, this.#plan.self);
-    if (callbackIds.length > 0 && (await this.#stored())) callbacks.answer(callbackIds);
+    callbacks.received(callbackIds);
     const idle = count === 0 ? parkedMs < TOO_SOON_MS : !progress;
     if (idle && waitMs >= TIMEOUT_UNIT_MS) await sleep(Math.max(0, LEAST_SPACING_MS - parkedMs), { signal: stop });
   }
