@@ -107,7 +107,7 @@ function messageIdOf(result: unknown): string | null {
   return typeof id === 'number' ? String(id) : null;
 }
 
-export function outcomeOf(
+function outcomeOf(
   trouble: Refusal | Garbled | Unanswered,
   address: Address,
   options: Pick<TelegramOptions, 'onUnknownSend'>,

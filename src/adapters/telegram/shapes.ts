@@ -18,13 +18,12 @@ const user = z.looseObject({
 });
 export type User = z.infer<typeof user>;
 
-export const chat = z.looseObject({
+const chat = z.looseObject({
   id: z.int(),
   type: z.enum(['private', 'group', 'supergroup', 'channel']).catch('supergroup'),
   title: lenient(z.string()),
   username: lenient(z.string()),
 });
-export type Chat = z.infer<typeof chat>;
 
 /** `offset` and `length` count UTF-16 units. */
 const entity = z.looseObject({

@@ -32,7 +32,7 @@ export interface Setbacks {
 export const NO_SETBACKS: Setbacks = { conflicts: [], rival: false, refusedTokens: 0, cuts: NO_CUTS };
 
 /** Three conflicts within this are no takeover, ms: a takeover of ours causes one at most. */
-export const CONFLICT_WINDOW_MS = 60_000;
+const CONFLICT_WINDOW_MS = 60_000;
 const CONFLICTS_OF_A_RIVAL = 3;
 /** After a single conflict, ms; up to one and a half of it. */
 const CONFLICT_PAUSE_MS = 1_000;
