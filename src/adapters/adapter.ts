@@ -54,8 +54,13 @@ export interface Adapter {
   warm?(context: SenderContext, options: { signal: AbortSignal }): Promise<void>;
 }
 
-/** What one platform can and cannot do; the table "what can be lost, when" is generated from it. */
+/**
+ * What one platform can and cannot do. The core reads `dedupeWindowMs` and `sendIdempotency`; people read the whole of it
+ * in docs/what-can-be-lost.md, which is generated; the conformance suite decides by it what to expect.
+ */
 export interface Capabilities {
+  /** How events come: an answer that is waited for, or a socket that stands open. */
+  readonly family: 'long-poll' | 'websocket';
   /** Who may hold connections of one account at once. */
   readonly sharing: 'exclusive' | 'exclusive-per-slot' | 'shared' | 'broadcast';
   readonly cursor: 'none' | 'offset' | 'session';
@@ -63,17 +68,35 @@ export interface Capabilities {
   readonly replay: 'replayable' | 'redelivered-if-unacked' | 'lost';
   /** How long the platform keeps what we missed, ms; `null`: undocumented. */
   readonly replayWindowMs: number | null;
+  /** When the platform loses events although we ask for them, in words; each time a gap record says so. */
+  readonly gaps: readonly string[];
+  /** When events never come and nothing tells, in words. */
+  readonly silentLosses: readonly string[];
   readonly acknowledgement: 'cumulative-next-call' | 'implicit-session' | 'per-event' | 'none';
   readonly ordering: 'total' | 'per-conversation' | 'none';
   /** What the adapter does while the sink is full. */
   readonly pause: 'pause-poll' | 'pause-socket' | 'withhold-ack';
   /** How long event ids are remembered for dedupe, ms. Longer than any replay. */
   readonly dedupeWindowMs: number;
+  /** What reaches the agent beside text. Edits are kept aside. */
+  readonly receives: readonly ('attachments' | 'buttons' | 'edits' | 'topics')[];
+  /** What an answer can be beside plain text. */
+  readonly sends: readonly ('markup' | 'quotes' | 'topics' | 'typing')[];
   /** The platform's own protection against a repeated send. */
   readonly sendIdempotency: 'key-on-replies' | 'key' | 'none';
   readonly sendNeedsConnection: boolean;
+  /** Until when, and how often, a message can be answered as such; empty: without a limit. */
+  readonly replyLimits: readonly ReplyLimit[];
   /** Longest text of one send, in UTF-16 units. */
   readonly maxTextLength: number;
+}
+
+export interface ReplyLimit {
+  /** Which chats, in words. */
+  readonly where: string;
+  readonly windowMs: number;
+  /** Replies per message; `null`: not limited. */
+  readonly quota: number | null;
 }
 
 export interface HoldContext {

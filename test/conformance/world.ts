@@ -26,7 +26,7 @@ type HoldChange = Partial<Pick<HoldOptions<StoreSink>, 'budget' | 'assertHeld' |
 };
 
 /** A clock that jumps when told: what a machine sees that slept. */
-export class JumpingClock implements Clock {
+class JumpingClock implements Clock {
   #aheadMs = 0;
 
   now(): number {
@@ -92,10 +92,11 @@ export class World implements AsyncDisposable {
     return hold;
   }
 
-  /** A hold that is live. */
+  /** A hold that is live, and whose position is stored: from here on nothing may be lost. */
   async live(change: HoldChange = {}): Promise<Hold> {
     const hold = this.hold(change);
     await hold.live();
+    if (this.capabilities.cursor !== 'none') await this.until('a position', () => this.store.cursor !== null);
     return hold;
   }
 

@@ -5,6 +5,7 @@
 import type { Adapter, AttemptCause, HoldContext } from '../../src/adapters/adapter.ts';
 import { TransientError } from '../../src/errors.ts';
 import type { InboundEvent } from '../../src/model.ts';
+import { ANY_CAPABILITIES } from '../support/capabilities.ts';
 import type { Wire } from './network.ts';
 import { type FromPlatform, HEARTBEAT_MS, type Platform, type Said } from './platform.ts';
 import type { Random } from './random.ts';
@@ -39,19 +40,7 @@ export interface SimAdapterOptions {
 export function simAdapter(options: SimAdapterOptions): Adapter {
   return {
     platform: 'sim',
-    capabilities: {
-      sharing: 'exclusive',
-      cursor: 'session',
-      replay: 'replayable',
-      replayWindowMs: null,
-      acknowledgement: 'implicit-session',
-      ordering: 'total',
-      pause: 'pause-socket',
-      dedupeWindowMs: 3_600_000,
-      sendIdempotency: 'key-on-replies',
-      sendNeedsConnection: false,
-      maxTextLength: 100,
-    },
+    capabilities: { ...ANY_CAPABILITIES, ordering: 'total', maxTextLength: 100 },
     accountOf: () => 'sim',
     hold: (context) => new Holding(options, context).run(),
     createSender: () => simSender(options),

@@ -25,6 +25,7 @@ import {
   type DeliveryWorker,
   type DeliveryWorkerOptions,
 } from '../../src/workers/delivery-worker.ts';
+import { ANY_CAPABILITIES } from './capabilities.ts';
 import { openDirect } from './direct-transport.ts';
 import { type TestRedis, uniquePrefix } from './redis.ts';
 
@@ -160,19 +161,7 @@ export function scriptedSender(
   };
   const adapter: Adapter = {
     platform: 'scripted',
-    capabilities: {
-      sharing: 'exclusive',
-      cursor: 'none',
-      replay: 'lost',
-      replayWindowMs: null,
-      acknowledgement: 'none',
-      ordering: 'per-conversation',
-      pause: 'pause-socket',
-      dedupeWindowMs: 3_600_000,
-      sendIdempotency: options.sendIdempotency ?? 'key-on-replies',
-      sendNeedsConnection: false,
-      maxTextLength: 2_000,
-    },
+    capabilities: { ...ANY_CAPABILITIES, sendIdempotency: options.sendIdempotency ?? 'key-on-replies' },
     accountOf: () => 'bench',
     hold: () => Promise.reject(new Error('this adapter only sends')),
     createSender: () => sender,

@@ -5,6 +5,7 @@ import { type ConnectionId, connectionId, type FencingToken, type InboundEvent }
 import type { DesiredConnection } from '../../src/state/desired.ts';
 import type { Keys } from '../../src/state/keys.ts';
 import type { RedisClient } from '../../src/state/redis.ts';
+import { ANY_CAPABILITIES } from './capabilities.ts';
 
 export const QQ = connectionId('qq-main');
 export const quiet = createLogger({ name: 'test', level: 'silent' });
@@ -74,19 +75,7 @@ export function splittingAdapter(length = 1_000): Adapter {
   };
   return {
     platform: 'test',
-    capabilities: {
-      sharing: 'exclusive',
-      cursor: 'session',
-      replay: 'replayable',
-      replayWindowMs: null,
-      acknowledgement: 'implicit-session',
-      ordering: 'per-conversation',
-      pause: 'pause-socket',
-      dedupeWindowMs: 3_600_000,
-      sendIdempotency: 'key-on-replies',
-      sendNeedsConnection: false,
-      maxTextLength: length,
-    },
+    capabilities: { ...ANY_CAPABILITIES, maxTextLength: length },
     accountOf: () => 'test',
     hold: unused,
     createSender: () => ({ split: splitAt(length), send: unused, buckets: () => [] }),

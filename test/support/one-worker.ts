@@ -3,7 +3,7 @@
  * what no platform can be made to do, such as an adapter that returns. Transports are not involved.
  */
 import { pino } from 'pino';
-import type { Adapter, HoldContext } from '../../src/adapters/adapter.ts';
+import type { Adapter, Capabilities, HoldContext } from '../../src/adapters/adapter.ts';
 import { systemClock } from '../../src/async/clock.ts';
 import type { ConnectionId, WorkerId } from '../../src/model.ts';
 import { startScheduler } from '../../src/scheduler/scheduler.ts';
@@ -17,6 +17,7 @@ import { readStatus } from '../../src/status/read.ts';
 import { createAttemptPace } from '../../src/workers/attempt-pace.ts';
 import { startConnectionWorker } from '../../src/workers/connection-worker.ts';
 import { LeaseKeeper } from '../../src/workers/lease-keeper.ts';
+import { ANY_CAPABILITIES } from './capabilities.ts';
 import { openDirect } from './direct-transport.ts';
 
 export const TIMINGS = {
@@ -41,18 +42,10 @@ export interface OneWorkerOptions {
   readonly share?: () => number;
 }
 
-const capabilities: Adapter['capabilities'] = {
-  sharing: 'exclusive-per-slot',
-  cursor: 'session',
-  replay: 'replayable',
-  replayWindowMs: null,
-  acknowledgement: 'implicit-session',
-  ordering: 'per-conversation',
-  pause: 'pause-socket',
+const capabilities: Capabilities = {
+  ...ANY_CAPABILITIES,
   dedupeWindowMs: 60_000,
   sendIdempotency: 'none',
-  sendNeedsConnection: false,
-  maxTextLength: 100,
 };
 
 let workers = 0;

@@ -5,10 +5,10 @@
  * @see NousResearch/hermes-agent #15490: one flag meant both "transport is up" and "should run"
  */
 
-import { childController } from '../../async/abort.ts';
 import { explain, FatalError, TransientError } from '../../errors.ts';
 import type { AttemptCause, BudgetLimit, HoldContext } from '../adapter.ts';
 import { type IdleCuts, NO_CUTS, noteCut, noteSurvival, STEADY_CUTS } from '../idle-cut.ts';
+import { untilDrained } from '../until-drained.ts';
 import { DEFAULT_IDENTIFY_LIMITS, type Gateway, type QqApi } from './api.ts';
 import { TOKEN_DEADLINE_MS, type TokenProvider } from './auth.ts';
 import { holdSocket, type SocketReport } from './connection.ts';
@@ -32,24 +32,12 @@ const STAY_BELOW = 0.6;
 const LEAST_PING_MS = 500;
 const PING_LATENESS = 1.2;
 
-/** Implements `Adapter.hold`. */
-export async function hold(context: HoldContext, deps: HoldDeps): Promise<void> {
-  const { drain, signal, sink } = context;
-  using stop = childController(signal);
-  const onDrain = () => stop.abort(drain.reason);
-  if (drain.aborted) onDrain();
-  else drain.addEventListener('abort', onDrain, { once: true });
-  try {
-    await new HeldConnection(context, deps, stop.signal).run();
-  } catch (error) {
-    // A wait that the drain cut short; everything else is what it is.
-    if (!drain.aborted || error !== drain.reason) throw error;
-  } finally {
-    drain.removeEventListener('abort', onDrain);
-  }
-  signal.throwIfAborted();
-  // The socket was cut without a close frame, so the platform keeps the session for whoever resumes from the cursor.
-  await sink.flush({ signal });
+/**
+ * Implements `Adapter.hold`. A drain cuts the socket without a close frame, so that the platform keeps the session for
+ * whoever resumes from the cursor.
+ */
+export function hold(context: HoldContext, deps: HoldDeps): Promise<void> {
+  return untilDrained(context, (stop) => new HeldConnection(context, deps, stop).run());
 }
 
 class HeldConnection {

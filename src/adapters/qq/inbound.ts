@@ -7,6 +7,7 @@
  */
 import { z } from 'zod';
 import type { Attachment, InboundEvent, ReplyHandle } from '../../model.ts';
+import type { ReplyLimit } from '../adapter.ts';
 import { aside } from '../aside.ts';
 import type { Received } from './state.ts';
 
@@ -33,6 +34,13 @@ const REPLY_WINDOWS: Readonly<Record<Address['scene'], { readonly windowMs: numb
     channel: { windowMs: 300_000, quota: null },
     dm: { windowMs: 300_000, quota: null },
   };
+
+/** The same, as users read it. */
+export const REPLY_LIMITS: readonly ReplyLimit[] = [
+  { where: 'private chats', ...REPLY_WINDOWS.c2c },
+  { where: 'groups', ...REPLY_WINDOWS.group },
+  { where: 'guild channels and guild direct messages', ...REPLY_WINDOWS.channel },
+];
 
 /** A platform time further away from our clock than this is a mistake, ms: no session replays that far back. */
 const BELIEVABLE_MS = 7 * 86_400_000;

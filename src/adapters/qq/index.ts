@@ -5,23 +5,35 @@ import type { Adapter, Capabilities, SenderContext } from '../adapter.ts';
 import { createQqApi, type QqApi } from './api.ts';
 import { createTokenProvider, newTokenCache, type TokenCache } from './auth.ts';
 import { hold } from './hold.ts';
+import { REPLY_LIMITS } from './inbound.ts';
 import { type QqOptions, readQqOptions } from './options.ts';
 import { createQqSender } from './outbound.ts';
 
 const capabilities: Capabilities = {
+  family: 'websocket',
   // Two connections of one bot are not refused; each session gets every event, and two resumers of one kick each other.
   sharing: 'exclusive-per-slot',
   cursor: 'session',
   replay: 'replayable',
   // "A short time" in the documents; more than 9 minutes were seen (openclaw/openclaw PR #77067).
   replayWindowMs: null,
+  gaps: [
+    'the platform gives up the session: by its own fault, or after too long an absence',
+    'an old session is replaced on purpose (`freshIdentify`, after 48 h, at a quiet moment)',
+    'the kinds of events asked for (`intents`) were changed',
+    'the platform skips numbers in a session',
+  ],
+  silentLosses: ['what was written before the very first session'],
   acknowledgement: 'implicit-session',
   ordering: 'per-conversation',
   pause: 'pause-socket',
   // Sessions were resumed for 30 h (NousResearch/hermes-agent #19821); replays reach back no further than their session.
   dedupeWindowMs: 48 * 3_600_000,
+  receives: ['attachments', 'buttons'],
+  sends: [],
   sendIdempotency: 'key-on-replies',
   sendNeedsConnection: false,
+  replyLimits: REPLY_LIMITS,
   maxTextLength: 2_000,
 };
 

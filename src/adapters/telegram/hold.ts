@@ -4,10 +4,10 @@
  *
  * @see NousResearch/hermes-agent #25221, openclaw/openclaw #26447: a loop that ended by itself was taken for a clean stop
  */
-import { childController } from '../../async/abort.ts';
 import { explain, FatalError, TransientError } from '../../errors.ts';
 import type { AttemptCause, HoldContext } from '../adapter.ts';
 import { noteSurvival } from '../idle-cut.ts';
+import { untilDrained } from '../until-drained.ts';
 import type { Answer, TelegramApi } from './api.ts';
 import { CallbackAnswers } from './callback-answers.ts';
 import { freshPool } from './fresh-pool.ts';
@@ -25,24 +25,12 @@ export interface HoldDeps {
 /** Bound of a call that is answered at once, beside the time of a dial, ms. */
 const CALL_MS = 5_000;
 
-/** Implements `Adapter.hold`. */
-export async function hold(context: HoldContext, deps: HoldDeps): Promise<void> {
-  const { drain, signal, sink } = context;
-  using stop = childController(signal);
-  const onDrain = () => stop.abort(drain.reason);
-  if (drain.aborted) onDrain();
-  else drain.addEventListener('abort', onDrain, { once: true });
-  try {
-    await new HeldBot(context, deps, stop.signal).run();
-  } catch (error) {
-    // A wait that the drain cut short; everything else is what it is.
-    if (!drain.aborted || error !== drain.reason) throw error;
-  } finally {
-    drain.removeEventListener('abort', onDrain);
-  }
-  signal.throwIfAborted();
-  // The parked poll was cut, and nothing is confirmed: the next holder asks for what follows the stored offset.
-  await sink.flush({ signal });
+/**
+ * Implements `Adapter.hold`. A drain cuts the parked poll and confirms nothing: the next holder asks for what follows the
+ * stored offset.
+ */
+export function hold(context: HoldContext, deps: HoldDeps): Promise<void> {
+  return untilDrained(context, (stop) => new HeldBot(context, deps, stop).run());
 }
 
 class HeldBot {

@@ -8,18 +8,31 @@ import { createTelegramSender } from './outbound.ts';
 import { UPDATES_KEPT_MS } from './protocol.ts';
 
 const capabilities: Capabilities = {
+  family: 'long-poll',
   // Two pollers of one bot cut each other off, and both confirm what they receive.
   sharing: 'exclusive',
   cursor: 'offset',
   replay: 'replayable',
   replayWindowMs: UPDATES_KEPT_MS,
+  gaps: [
+    'nobody polled for 24 h or longer',
+    'what waited was thrown away on purpose (`dropPending`, before the very first poll)',
+  ],
+  silentLosses: [
+    'what a rival poller or a webhook took while it held the token; status names the conflict',
+    'what came while more than 100,000 updates were waiting',
+    'kinds of updates that are not asked for',
+  ],
   acknowledgement: 'cumulative-next-call',
   ordering: 'total',
   pause: 'pause-poll',
   // Longer than the platform keeps anything.
   dedupeWindowMs: UPDATES_KEPT_MS + 3_600_000,
+  receives: ['attachments', 'buttons', 'edits', 'topics'],
+  sends: ['markup', 'quotes', 'topics', 'typing'],
   sendIdempotency: 'none',
   sendNeedsConnection: false,
+  replyLimits: [],
   maxTextLength: 4_096,
 };
 

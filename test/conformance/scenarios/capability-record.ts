@@ -20,6 +20,7 @@ export function itKeepsItsRecord(harness: ConformanceHarness): void {
       // Ids must be remembered for longer than the platform can repeat them.
       expect(can.dedupeWindowMs).toBeGreaterThan(can.replayWindowMs ?? 0);
       expect(can.maxTextLength).toBeGreaterThan(0);
+      for (const { windowMs, quota } of can.replyLimits) expect(Math.min(windowMs, quota ?? 1)).toBeGreaterThan(0);
     });
 
     it('names the account by its options alone, and refuses options that make no sense', async () => {

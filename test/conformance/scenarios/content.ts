@@ -61,6 +61,7 @@ export function itReadsWhatComes(harness: ConformanceHarness): void {
       await world.stored(ids);
       await world.stored([platform.say('after')]);
       expect([...store.texts()].sort()).toEqual(['a', 'after', 'b', 'before', 'c']);
+      expect(store.of('gap')).toEqual([]);
     });
 
     it('of an unknown kind is kept aside whole', async () => {

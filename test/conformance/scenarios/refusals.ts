@@ -45,7 +45,6 @@ export function itMinds(harness: ConformanceHarness): void {
       if (world.capabilities.sharing === 'shared' || world.capabilities.sharing === 'broadcast') return;
       const ours = await world.live();
       // Somebody else's installation: it begins where we are, and shares nothing else with us.
-      await world.stored([platform.say('before the rival')]);
       const theirs = new Store();
       theirs.cursor = world.store.cursor;
       const rival = world.hold({ store: theirs });

@@ -64,7 +64,6 @@ export function itWaitsForStorage(harness: ConformanceHarness): void {
       await using world = await World.open(harness);
       const { platform, store } = world;
       const hold = await world.live();
-      await world.stored([platform.say('before')]);
       store.isAway = true;
       const id = platform.say('nobody stores this');
       hold.drain();

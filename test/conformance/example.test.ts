@@ -1,0 +1,4 @@
+import { parcelHarness } from './example.ts';
+import { describeConformance } from './suite.ts';
+
+describeConformance(parcelHarness);
