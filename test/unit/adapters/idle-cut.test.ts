@@ -3,7 +3,7 @@ import { type IdleCuts, NO_CUTS, noteCut, noteSurvival } from '../../../src/adap
 
 const LONGEST_MS = 25_000;
 
-function after(...agesMs: number[]): ReturnType<typeof noteCut> {
+function cutAt(...agesMs: number[]): ReturnType<typeof noteCut> {
   let verdict: ReturnType<typeof noteCut> = { cuts: NO_CUTS, steadyMs: null };
   for (const ageMs of agesMs) verdict = noteCut(verdict.cuts, ageMs, LONGEST_MS);
   return verdict;
@@ -20,11 +20,11 @@ describe('cuts after a time without traffic', () => {
     ['three at once after opening', [200, 210, 190], null],
     ['three that lasted as long as we are ever idle', [25_000, 25_000, 25_000], null],
   ] as const)('%s', (_, agesMs, steadyMs) => {
-    expect(after(...agesMs).steadyMs).toBe(steadyMs);
+    expect(cutAt(...agesMs).steadyMs).toBe(steadyMs);
   });
 
   it('start from nothing once a pattern was found', () => {
-    expect(after(10_000, 10_000, 10_000).cuts).toEqual(NO_CUTS);
+    expect(cutAt(10_000, 10_000, 10_000).cuts).toEqual(NO_CUTS);
   });
 
   it('are forgotten when a longer time without traffic was outlived, and kept when a shorter one was', () => {
