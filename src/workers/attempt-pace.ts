@@ -1,7 +1,7 @@
 /**
  * How many connections of one process may be in the costly beginning of an attempt (DNS, TLS, token, session) at once.
- * A worker that takes over hundreds at a time would otherwise begin all of them together: on a busy machine they slow
- * each other down until each misses its dial deadline, and what should have been over in seconds starts again and again.
+ * A worker that takes over hundreds at a time would otherwise begin all of them together: on a busy machine they can
+ * slow each other down until dials miss their deadline, and what should have been over in seconds starts anew.
  *
  * A place is given back as soon as the attempt is proven or over, and after {@link PLACE_MS} in any case, so that
  * attempts into a black hole hold nobody up for long: at least {@link AT_ONCE} attempts begin in each {@link PLACE_MS}.
