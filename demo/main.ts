@@ -33,7 +33,9 @@ class Interrupted extends Error {
 
 function parse(argv: readonly string[]): Arguments {
   return new Command('npm run demo --')
-    .description('Holdfast and an emulated QQ platform: drops, outages, freezes, kills, and a count of what users saw.')
+    .description(
+      'Holdfast between two emulated platforms: idle cuts, outages, drops, freezes, kills, and a count of what users saw.',
+    )
     .option('--once', 'end after the table; exit code 0 only if nothing was lost, doubled or out of order')
     .option('--json', 'the table as one JSON line on stdout; the story goes to stderr')
     .addOption(new Option('--sabotage <safeguard>', 'switch one off').choices(['cursor', 'dedupe', 'fence']))

@@ -1,5 +1,8 @@
-/** Measures how long the bot was away, on the platform's side: from the fault (or its end) to READY or RESUMED. */
-import type { EntryOf } from '../test/emulators/qq/index.ts';
+/**
+ * Measures how long a bot was away, on its platform's side: from the fault (or its end) to READY or RESUMED, and to a
+ * poll that is answered.
+ */
+import { PLATFORMS, type PlatformName, TITLES } from './crowd.ts';
 import { seconds } from './narrator.ts';
 import type { Stage } from './stage.ts';
 import { waitFor } from './wait.ts';
@@ -7,54 +10,112 @@ import { waitFor } from './wait.ts';
 /** No act may take longer to heal, ms: several times the worst that the scaled timings allow. */
 const RECOVERY_MS = 45_000;
 
-/** The moment of a fault: where the journal and the traffic were. */
+/** The moment of a fault: where journals and crowds were. */
 export interface FaultMark {
-  readonly entry: number;
-  readonly message: number;
   readonly at: number;
+  readonly entry: Readonly<Record<PlatformName, number>>;
+  readonly message: Readonly<Record<PlatformName, number>>;
 }
 
 export interface Recovery {
   readonly act: string;
-  /** From the fault, or its end where it has one, to READY or RESUMED. */
+  readonly platform: PlatformName;
+  /** From the fault, or its end where it has one, to READY, RESUMED or an answered poll. */
   readonly ms: number;
   /** To the first answer that users saw to a message said after the fault began. */
   readonly answeredMs: number;
-  readonly how: 'resumed' | 'identified';
+  readonly how: 'resumed' | 'identified' | 'polled';
 }
 
-export function markFault({ qq, traffic }: Pick<Stage, 'qq' | 'traffic'>): FaultMark {
-  return { entry: qq.journal.mark(), message: traffic.said.length, at: Date.now() };
+type Played = Pick<Stage, 'qq' | 'telegram' | 'traffic' | 'signal'>;
+
+export interface Healing {
+  /** Which bots were hit. @defaultValue both */
+  readonly platforms?: readonly PlatformName[];
+  /** Instant the time is counted from. @defaultValue the fault's */
+  readonly from?: number;
 }
 
-/**
- * Waits until the bot has a session again and answers.
- *
- * @param from - instant the time is counted from. @defaultValue the fault's
- * @throws Error when that takes longer than {@link RECOVERY_MS}
- */
-export async function recovered(stage: Stage, act: string, fault: FaultMark, from = fault.at): Promise<Recovery> {
-  const { qq, traffic, signal } = stage;
-  const back = await waitFor('READY or RESUMED', RECOVERY_MS, signal, () => sessionSince(stage, fault.entry));
-  const answer = await waitFor('an answer', RECOVERY_MS, signal, () => {
-    const asked = traffic.idsSince(fault.message);
-    return qq.journal.of('delivered', ({ replyTo }) => replyTo !== null && asked.has(replyTo), back.n)[0];
-  });
+export function markFault({ qq, telegram, traffic }: Pick<Stage, 'qq' | 'telegram' | 'traffic'>): FaultMark {
   return {
-    act,
-    ms: Math.max(0, back.at - from),
-    answeredMs: Math.max(0, answer.at - from),
-    how: back.kind === 'resumed' ? 'resumed' : 'identified',
+    at: Date.now(),
+    entry: { qq: qq.journal.mark(), telegram: telegram.journal.mark() },
+    message: { qq: traffic.qq.said.length, telegram: traffic.telegram.said.length },
   };
 }
 
-function sessionSince({ qq }: Stage, entry: number): EntryOf<'resumed'> | EntryOf<'identify'> | undefined {
-  const resumed = qq.journal.of('resumed', undefined, entry)[0];
-  const identified = qq.journal.of('identify', ({ outcome }) => outcome === 'accepted', entry)[0];
-  if (resumed === undefined || identified === undefined) return resumed ?? identified;
-  return resumed.n < identified.n ? resumed : identified;
+/**
+ * Waits until the bots are at their platforms again and answer.
+ *
+ * @throws Error when that takes longer than {@link RECOVERY_MS}
+ */
+export function recovered(
+  stage: Played,
+  act: string,
+  fault: FaultMark,
+  { platforms = PLATFORMS, from = fault.at }: Healing = {},
+): Promise<Recovery[]> {
+  return Promise.all(platforms.map((platform) => healed(stage, act, fault, platform, from)));
 }
 
-export function inWords({ act, how, ms, answeredMs }: Recovery): string {
-  return `${act}: ${how} after ${seconds(ms)}, first answer after ${seconds(answeredMs)}`;
+async function healed(
+  stage: Played,
+  act: string,
+  fault: FaultMark,
+  platform: PlatformName,
+  from: number,
+): Promise<Recovery> {
+  const back = await waitFor(`${TITLES[platform]}: the bot`, RECOVERY_MS, stage.signal, () => {
+    return platform === 'qq' ? sessionSince(stage, fault.entry.qq) : pollSince(stage, fault.entry.telegram);
+  });
+  const answer = await firstAnswer(stage, platform, back.n, fault.message[platform]);
+  const since = (at: number) => Math.max(0, at - from);
+  return { act, platform, ms: since(back.at), answeredMs: since(answer.at), how: back.how };
+}
+
+/**
+ * Waits for an answer that users see.
+ *
+ * @param after - entry of the platform's journal
+ * @param place - to a message of the crowd said from there on
+ */
+export async function firstAnswer(
+  { traffic, signal }: Pick<Stage, 'traffic' | 'signal'>,
+  platform: PlatformName,
+  after: number,
+  place: number,
+): Promise<{ readonly at: number }> {
+  return waitFor(`${TITLES[platform]}: an answer`, RECOVERY_MS, signal, () => {
+    return traffic[platform].answerAfter(after, place);
+  });
+}
+
+interface Back {
+  readonly n: number;
+  readonly at: number;
+  readonly how: Recovery['how'];
+}
+
+function sessionSince({ qq }: Played, entry: number): Back | undefined {
+  const resumed = qq.journal.of('resumed', undefined, entry)[0];
+  const identified = qq.journal.of('identify', ({ outcome }) => outcome === 'accepted', entry)[0];
+  const isResumed = resumed !== undefined && (identified === undefined || resumed.n < identified.n);
+  const first = isResumed ? resumed : identified;
+  return first === undefined ? undefined : { n: first.n, at: first.at, how: isResumed ? 'resumed' : 'identified' };
+}
+
+/** A poll that was asked after the fault, too: the one before may be answered just so. */
+function pollSince({ telegram: { journal } }: Played, entry: number): Back | undefined {
+  const asked = new Set(journal.calls('getUpdates', entry).map(({ call }) => call));
+  const answers = journal.answers('getUpdates', entry);
+  const first = answers.find(({ call, status, isHeard }) => isHeard && status === 200 && asked.has(call));
+  return first === undefined ? undefined : { n: first.n, at: first.at, how: 'polled' };
+}
+
+/** One line per act, one part per platform. */
+export function inWords(recoveries: readonly Recovery[]): string {
+  const parts = recoveries.map(({ platform, how, ms, answeredMs }) => {
+    return `${TITLES[platform]} ${how === 'polled' ? 'polls again' : how} after ${seconds(ms)}, first answer after ${seconds(answeredMs)}`;
+  });
+  return `${recoveries[0]?.act ?? 'nobody was hit'}: ${parts.join('; ')}`;
 }

@@ -6,14 +6,16 @@ import { dropSockets } from './acts/drop-sockets.ts';
 import { freezeOwner } from './acts/freeze-owner.ts';
 import { halfOpen } from './acts/half-open.ts';
 import { killOwner } from './acts/kill-owner.ts';
-import { networkAway } from './acts/network-away.ts';
+import { outage } from './acts/outage.ts';
+import { quietMoment } from './acts/quiet-moment.ts';
+import { PLATFORMS, qqCrowd, telegramCrowd } from './crowd.ts';
 import type { Narrator } from './narrator.ts';
 import type { Recovery } from './recovery.ts';
-import type { Result } from './report.ts';
+import type { Result, Silence } from './report.ts';
 import { timingsInWords } from './settings.ts';
 import type { Act, Stage } from './stage.ts';
 import { isDamaged } from './tally.ts';
-import { Traffic } from './traffic.ts';
+import { sum, Traffic } from './traffic.ts';
 import { waitFor } from './wait.ts';
 import { type Sabotage, World } from './world.ts';
 
@@ -31,7 +33,8 @@ export interface DemoOptions {
   readonly hurry: AbortSignal;
 }
 
-const EVERYTHING = [dropSockets(5), networkAway, blackHole, halfOpen, freezeOwner, killOwner];
+/** The founding incident first, and then everything else that can happen to a connection. */
+const EVERYTHING = [quietMoment, outage, dropSockets(5), blackHole, halfOpen, freezeOwner, killOwner];
 /** With a safeguard off: the acts that it matters for, until the damage shows. A freeze may find nothing in flight. */
 const SABOTAGED: Readonly<Record<Sabotage, readonly Act[]>> = {
   cursor: [killOwner],
@@ -40,7 +43,7 @@ const SABOTAGED: Readonly<Record<Sabotage, readonly Act[]>> = {
 };
 
 /** All acts together, ms: what `--once` takes must stay below 3 minutes, also when something goes wrong. */
-const ACTS_MS = 130_000;
+const ACTS_MS = 140_000;
 const FIRST_ANSWERS_MS = 30_000;
 /** What is unanswered after so long without any answer is lost, ms. */
 const PATIENCE_MS = 15_000;
@@ -48,6 +51,8 @@ const PATIENCE_MS = 15_000;
 const SABOTAGED_PATIENCE_MS = 7_000;
 /** After the last answer: time for a second one that nobody wants, ms. */
 const AFTERMATH_MS = 1_500;
+/** While the last answers are waited for: how often Holdfast is asked which sends have an unknown outcome, ms. */
+const ASK_EVERY_MS = 2_000;
 /** A line of the endless part, where there is no terminal, ms. */
 const LINE_EVERY_MS = 10_000;
 
@@ -57,17 +62,24 @@ const LINE_EVERY_MS = 10_000;
  */
 export async function runDemo(options: DemoOptions): Promise<Result> {
   const { narrator, sabotage, once, stop } = options;
-  narrator.say(`Starting the emulated platform, Redis, a scheduler and two workers. ${timingsInWords()}`);
+  const all = 'an emulated QQ and Telegram, a proxy before them, Redis, a scheduler and two workers';
+  narrator.say(`Starting ${all}. ${timingsInWords()}`);
   if (sabotage !== null) narrator.say(`Sabotage: the safeguard "${sabotage}" is switched off.`);
   narrator.spin(() => 'processes start');
   await using world = await World.start({ ...options, signal: stop });
-  using traffic = new Traffic(world.qq);
+  const { surroundings } = world;
+  using traffic = new Traffic({ qq: qqCrowd(surroundings.qq), telegram: telegramCrowd(surroundings.telegram) });
   const running = AbortSignal.any([stop, world.trouble]);
 
   await firstWords(world, traffic, narrator, running);
   const acts = sabotage === null ? EVERYTHING : SABOTAGED[sabotage];
-  const enough = () => sabotage !== null && isDamaged(traffic.count());
-  const played = await playAll(acts, { world, qq: world.qq, traffic, signal: running }, narrator, enough);
+  const enough = async () => {
+    if (sabotage === null) return false;
+    await askUnknown(world, traffic);
+    const counts = traffic.count();
+    return PLATFORMS.some((name) => isDamaged(counts[name]));
+  };
+  const played = await playAll(acts, { ...surroundings, world, traffic, signal: running }, narrator, enough);
   await settle(world, traffic, options, running);
   let result = await resultOf(world, traffic, sabotage, played);
   if (!once) {
@@ -80,23 +92,38 @@ export async function runDemo(options: DemoOptions): Promise<Result> {
   narrator.spin(() => 'processes drain');
   await world[Symbol.asyncDispose]();
   narrator.say('All processes have drained and left.');
-  return { ...result, tally: traffic.count() };
+  return { ...result, counts: traffic.count() };
 }
 
-/** Nobody speaks before the bot was there once: the platform keeps nothing for a bot that never had a session. */
+/** Nobody speaks before the bots were there once: QQ keeps nothing for a bot that never had a session. */
 async function firstWords(world: World, traffic: Traffic, narrator: Narrator, signal: AbortSignal): Promise<void> {
-  await waitFor('the first session', FIRST_ANSWERS_MS, signal, () => world.qq.view().live);
-  const owner = await world.owner(signal);
-  narrator.say(`✔ Connected: ${owner.process.name} holds the connection.`);
+  const { qq, telegram } = world.surroundings;
+  await waitFor('the first session', FIRST_ANSWERS_MS, signal, () => qq.view().live && telegram.bot().isPolling);
+  for (const platform of PLATFORMS) {
+    const { id, route } = await waitFor('a holder', FIRST_ANSWERS_MS, signal, async () => {
+      const connection = await world.connection(platform);
+      return connection.owner !== null && connection;
+    });
+    narrator.say(`✔ ${id} is connected, by way of ${route}.`);
+  }
   narrator.spin(() => 'people begin to talk');
   traffic.burst(1);
-  await waitFor('first answers', FIRST_ANSWERS_MS, signal, () => traffic.count().lost.length === 0);
+  await waitFor('first answers', FIRST_ANSWERS_MS, signal, () => traffic.unanswered === 0);
   traffic.start();
-  narrator.say(`✔ ${traffic.chats} conversations, private chats and groups, talk without pause; the agent echoes.`);
+  narrator.say(
+    `✔ ${traffic.chats} conversations talk without pause, ${traffic.qq.chats} on QQ and ${traffic.telegram.chats} on Telegram; the agent echoes.`,
+  );
+}
+
+/** Which of the unanswered messages are listed for the operator. What can't be read now may be read later. */
+async function askUnknown(world: World, traffic: Traffic): Promise<void> {
+  const told = await world.unknownSends().catch(() => null);
+  if (told !== null) for (const name of PLATFORMS) traffic[name].tell(told[name]);
 }
 
 interface Played {
   readonly recoveries: readonly Recovery[];
+  readonly silences: readonly Silence[];
   readonly failures: readonly string[];
 }
 
@@ -104,24 +131,29 @@ async function playAll(
   acts: readonly Act[],
   stage: Omit<Stage, 'now'>,
   narrator: Narrator,
-  enough: () => boolean,
+  enough: () => Promise<boolean>,
 ): Promise<Played> {
   const recoveries: Recovery[] = [];
+  const silences: Silence[] = [];
   const failures: string[] = [];
   const timeIsUp = AbortSignal.timeout(ACTS_MS);
   const signal = AbortSignal.any([stage.signal, timeIsUp]);
   for (const [index, act] of acts.entries()) {
-    if (enough()) break;
+    if (await enough()) break;
     narrator.say(`▶ ${index + 1}/${acts.length} ${act.title}`);
     let doing = '';
     const now = (text: string) => {
       doing = text;
     };
-    narrator.spin(() => `${doing} · ${countsInWords(stage.traffic)}`);
+    narrator.spin(() => `${doing} · ${stage.traffic.inWords()}`);
+    const from = Date.now();
     try {
       const outcome = await act.play({ ...stage, signal, now });
       recoveries.push(...outcome.recoveries);
       for (const line of outcome.telling) narrator.say(`  ✔ ${line}`);
+      const within = { from, to: Date.now() };
+      const { qq, telegram } = stage.traffic;
+      silences.push({ act: act.name, qq: qq.longestSilenceMs(within), telegram: telegram.longestSilenceMs(within) });
     } catch (error) {
       stage.signal.throwIfAborted();
       const why = timeIsUp.aborted ? `the acts took longer than ${ACTS_MS / 1_000} s` : explain(error);
@@ -130,7 +162,7 @@ async function playAll(
       if (timeIsUp.aborted) break;
     }
   }
-  return { recoveries, failures };
+  return { recoveries, silences, failures };
 }
 
 /** Everybody falls silent; ends when all is answered and nothing more comes, or when nothing has come for long. */
@@ -142,27 +174,38 @@ async function settle(
 ): Promise<void> {
   traffic.stop();
   const patience = sabotage === null ? PATIENCE_MS : SABOTAGED_PATIENCE_MS;
-  narrator.spin(() => `waiting for the last answers · ${countsInWords(traffic)}`);
+  narrator.spin(() => `waiting for the last answers · ${traffic.inWords()}`);
+  const { qq, telegram } = world.surroundings;
   let seen = -1;
   let since = performance.now();
-  await waitFor('silence', ACTS_MS, signal, () => {
-    const now = world.qq.journal.count('delivered');
+  let askedAt = Number.NEGATIVE_INFINITY;
+  await waitFor('silence', ACTS_MS, signal, async () => {
+    const now = qq.journal.count('delivered') + telegram.journal.count('delivered');
     if (now !== seen) since = performance.now();
     seen = now;
-    return performance.now() - since > (traffic.count().lost.length === 0 ? AFTERMATH_MS : patience);
+    const lasted = performance.now() - since;
+    if (lasted <= AFTERMATH_MS) return false;
+    if (traffic.unanswered > 0 && performance.now() - askedAt > ASK_EVERY_MS) {
+      await askUnknown(world, traffic);
+      askedAt = performance.now();
+    }
+    return sum(traffic.count(), ({ lost }) => lost.length) === 0 || lasted > patience;
   });
 }
 
 async function resultOf(world: World, traffic: Traffic, sabotage: Sabotage | null, played: Played): Promise<Result> {
-  const { journal } = world.qq;
-  const counters = (await world.connection().catch(() => null))?.counters;
+  const { journal } = world.surroundings.qq;
+  const connections = (await world.status().catch(() => null))?.connections;
+  const total = (counter: 'takeovers' | 'staleWrites') => {
+    return connections?.reduce((all, { counters }) => all + counters[counter], 0) ?? null;
+  };
   return {
     sabotage,
-    tally: traffic.count(),
+    counts: traffic.count(),
     resumed: journal.count('resumed'),
     identified: journal.count('identify', ({ outcome }) => outcome === 'accepted'),
-    takeovers: counters?.takeovers ?? null,
-    staleWrites: counters?.staleWrites ?? null,
+    takeovers: total('takeovers'),
+    staleWrites: total('staleWrites'),
     ...played,
   };
 }
@@ -173,18 +216,15 @@ async function goOn(world: World, traffic: Traffic, narrator: Narrator, signal: 
   traffic.start();
   try {
     for (;;) {
-      narrator.spin(() => countsInWords(traffic));
+      narrator.spin(() => traffic.inWords());
       await sleep(LINE_EVERY_MS, { signal });
-      const { state, owner } = await world.connection();
-      narrator.say(`  ${countsInWords(traffic)} · connection ${state}, held by ${owner ?? 'nobody'}`);
+      const states = (await world.status()).connections.map(({ id, state, owner }) => {
+        return `${id} ${state}, held by ${owner ?? 'nobody'}`;
+      });
+      narrator.say(`  ${traffic.inWords()} · ${states.join(' · ')}`);
     }
   } catch (error) {
     world.trouble.throwIfAborted();
     if (!signal.aborted) throw error;
   }
-}
-
-function countsInWords(traffic: Traffic): string {
-  const { sent, answered, doubled, outOfOrder } = traffic.count();
-  return `sent ${sent}, answered ${answered}, on their way ${sent - answered}, doubled ${doubled.length}, out of order ${outOfOrder.length}`;
 }

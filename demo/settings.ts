@@ -1,6 +1,9 @@
-/** The configuration that the demonstration generates, with timings scaled so that all acts fit into a minute. */
+/** The configuration that the demonstration generates, with timings scaled so that all acts fit into a minute or so. */
 import { stringify } from 'yaml';
 import type { QqEmulator } from '../test/emulators/qq/index.ts';
+import type { TelegramEmulator } from '../test/emulators/telegram/index.ts';
+import type { IdleCuttingProxy } from '../test/support/idle-cutting-proxy.ts';
+import type { PlatformName } from './crowd.ts';
 
 /** About a third of the defaults; long enough for two busy cores. All ms. */
 const TIMINGS = {
@@ -18,30 +21,53 @@ const TIMINGS = {
   drainMs: 6_000,
 } as const;
 
-const PINGS = { pingEveryMs: 1_500, pongDeadlineMs: 1_000 } as const;
+/** The proxy gives up tunnels in which nothing has moved for so long, ms: what is shorter does not count as an idle cut. */
+export const PROXY_IDLE_MS = 1_800;
+/** Seldom enough that the proxy's patience ends before. */
+const PINGS = { pingEveryMs: 2_400, pongDeadlineMs: 1_000 } as const;
 
-/** Heartbeat interval the emulated platform asks for, ms. */
+/** Heartbeat interval the emulated QQ asks for, ms. */
 export const HEARTBEAT_INTERVAL_MS = 4_000;
 
 /** The agent's time to think, drawn per turn, ms: long enough that every fault finds turns in flight. */
 const AGENT_DELAY_MS = [300, 900] as const;
 
-/** The secret itself is in the environment of the processes, as it should be anywhere. */
-export const SECRET_VARIABLE = 'QQ_CLIENT_SECRET';
+/** The secrets themselves are in the environment of the processes, as they should be anywhere. */
+export const SECRET_VARIABLES: Readonly<Record<PlatformName, string>> = {
+  qq: 'QQ_CLIENT_SECRET',
+  telegram: 'TELEGRAM_BOT_TOKEN',
+};
 
-export function configText({ appId, apiBaseUrl, tokenUrl }: QqEmulator): string {
+/** Ids of the connections. */
+export const CONNECTIONS: Readonly<Record<PlatformName, string>> = { qq: 'qq-demo', telegram: 'tg-demo' };
+
+export interface Surroundings {
+  readonly qq: QqEmulator;
+  readonly telegram: TelegramEmulator;
+  readonly proxy: IdleCuttingProxy;
+}
+
+export function configText({ qq: { appId, apiBaseUrl, tokenUrl }, telegram, proxy }: Surroundings): string {
   return stringify({
     timings: TIMINGS,
     agent: { kind: 'echo', delayMs: AGENT_DELAY_MS },
     connections: [
       {
-        id: 'qq-demo',
+        id: CONNECTIONS.qq,
         platform: 'qq',
         appId,
-        clientSecret: `\${${SECRET_VARIABLE}}`,
+        clientSecret: `\${${SECRET_VARIABLES.qq}}`,
         apiBaseUrl,
         tokenUrl,
+        proxy: proxy.url,
         ...PINGS,
+      },
+      {
+        id: CONNECTIONS.telegram,
+        platform: 'telegram',
+        token: `\${${SECRET_VARIABLES.telegram}}`,
+        apiBaseUrl: telegram.url,
+        proxy: proxy.url,
       },
     ],
   });

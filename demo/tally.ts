@@ -1,10 +1,12 @@
-/** Counts what became of messages, by what the platform's users saw. Pure: the same records give the same counts. */
+/**
+ * Counts what became of messages on one platform, by what its users saw. Pure: the same records give the same counts.
+ */
 
 /** A message somebody said to the bot. */
 export interface Said {
-  /** Scene and id of the conversation, such as `c2c:ann`. */
+  /** The conversation, such as `c2c:ann`. */
   readonly chat: string;
-  /** The platform's id, which a reply names. */
+  /** The platform's id, which a reply names; unique over all conversations. */
   readonly messageId: string;
   /** Unique: it carries a number. */
   readonly text: string;
@@ -13,7 +15,7 @@ export interface Said {
 /** A message of the bot that users can see. */
 export interface Seen {
   readonly chat: string;
-  /** Id of the message it answers; `null` for a message of its own, as a late reply may be. */
+  /** Id of the message it answers; `null` where it names none. */
   readonly replyTo: string | null;
   readonly text: string;
 }
@@ -22,7 +24,9 @@ export interface Tally {
   readonly sent: number;
   /** Messages with at least one right answer. */
   readonly answered: number;
-  /** Messages without one, in the order they were said. */
+  /** Messages without one, of which the operator was told that their answer may have arrived or not. */
+  readonly unknown: readonly Said[];
+  /** Messages without one, and nobody was told; in the order they were said. */
   readonly lost: readonly Said[];
   /** Those of {@link lost} that are lost for good: a later message of their conversation has its answer. */
   readonly skipped: readonly Said[];
@@ -37,18 +41,19 @@ export interface Tally {
 /**
  * @param said - oldest first
  * @param seen - in the order in which users saw it
+ * @param told - texts of answers that are listed as dead letters with the outcome `unknown`
  */
-export function tally(said: readonly Said[], seen: readonly Seen[]): Tally {
-  const placeOf = new Map(said.map(({ messageId }, place) => [messageId, place]));
-  const placeOfText = new Map(said.map(({ chat, text }, place) => [`${chat} ${answerTo(text)}`, place]));
+export function tally(said: readonly Said[], seen: readonly Seen[], told: ReadonlySet<string> = new Set()): Tally {
+  const placeOf = questionsOf(said);
   const answers = new Array<number>(said.length).fill(0);
   const latestOf = new Map<string, number>();
   const outOfOrder: Said[] = [];
   const stray: Seen[] = [];
+  const isTold = ({ text }: Said) => told.has(answerTo(text));
   for (const each of seen) {
-    const place = each.replyTo === null ? placeOfText.get(`${each.chat} ${each.text}`) : placeOf.get(each.replyTo);
+    const place = placeOf(each);
     const question = place === undefined ? undefined : said[place];
-    if (place === undefined || question?.chat !== each.chat || each.text !== answerTo(question.text)) {
+    if (place === undefined || question === undefined) {
       stray.push(each);
       continue;
     }
@@ -56,18 +61,32 @@ export function tally(said: readonly Said[], seen: readonly Seen[]): Tally {
     answers[place] = before + 1;
     if (before > 0) continue;
     const latest = latestOf.get(each.chat) ?? -1;
-    if (place < latest) outOfOrder.push(question);
+    // Nobody could wait for the one whose fate was unknown.
+    if (place < latest && !isTold(question)) outOfOrder.push(question);
     latestOf.set(each.chat, Math.max(latest, place));
   }
-  const isLost = (_: Said, place: number) => answers[place] === 0;
+  const isUnanswered = (_: Said, place: number) => answers[place] === 0;
+  const isLost = (each: Said, place: number) => isUnanswered(each, place) && !isTold(each);
   return {
     sent: said.length,
     answered: answers.filter((count) => count > 0).length,
+    unknown: said.filter((each, place) => isUnanswered(each, place) && isTold(each)),
     lost: said.filter(isLost),
     skipped: said.filter((each, place) => isLost(each, place) && place < (latestOf.get(each.chat) ?? -1)),
     doubled: said.filter((_, place) => (answers[place] ?? 0) > 1),
     outOfOrder,
     stray,
+  };
+}
+
+/** @returns a function that finds the message which an answer answers: its place in `said` */
+export function questionsOf(said: readonly Said[]): (seen: Seen) => number | undefined {
+  const placeOf = new Map(said.map(({ messageId }, place) => [messageId, place]));
+  const placeOfText = new Map(said.map(({ chat, text }, place) => [`${chat} ${answerTo(text)}`, place]));
+  return ({ chat, replyTo, text }) => {
+    const place = replyTo === null ? placeOfText.get(`${chat} ${text}`) : placeOf.get(replyTo);
+    const question = place === undefined ? undefined : said[place];
+    return question?.chat === chat && text === answerTo(question.text) ? place : undefined;
   };
 }
 

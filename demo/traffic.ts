@@ -1,76 +1,62 @@
-/** People who talk to the bot without pause, in private chats and groups; every message carries a number. */
-import type { QqEmulator, Said as SaidOnPlatform } from '../test/emulators/qq/index.ts';
-import type { Said, Seen, Tally } from './tally.ts';
-import { tally } from './tally.ts';
+/** Everybody who talks to the bots, on both platforms. */
+import { type Crowd, PLATFORMS, type PlatformName, TITLES } from './crowd.ts';
+import type { Tally } from './tally.ts';
 
-const PEOPLE = ['ann', 'bob', 'cleo', 'dan', 'eve', 'finn', 'gus', 'hana', 'ivo'];
-const GROUPS = ['garden-club', 'night-shift', 'choir'];
-/** Pause between two messages, whoever says them, ms. */
-const EVERY_MS = 125;
-
-type Speaker = (text: string) => SaidOnPlatform;
+export type Counts = Readonly<Record<PlatformName, Tally>>;
 
 export class Traffic implements Disposable {
-  readonly said: Said[] = [];
-  readonly #qq: QqEmulator;
-  readonly #speakers: readonly { readonly name: string; readonly say: Speaker }[];
-  #timer: NodeJS.Timeout | undefined;
+  readonly qq: Crowd;
+  readonly telegram: Crowd;
 
-  constructor(qq: QqEmulator) {
-    this.#qq = qq;
-    this.#speakers = [
-      ...PEOPLE.map((name) => {
-        const user = qq.user(name);
-        return { name, say: (text: string) => user.say(text) };
-      }),
-      ...GROUPS.map((name) => {
-        const group = qq.group(name);
-        return { name, say: (text: string) => group.atBot(`${name}-${this.said.length % 3}`, text) };
-      }),
-    ];
+  constructor(crowds: Readonly<Record<PlatformName, Crowd>>) {
+    this.qq = crowds.qq;
+    this.telegram = crowds.telegram;
   }
 
   get chats(): number {
-    return this.#speakers.length;
+    return this.qq.chats + this.telegram.chats;
   }
 
   /** Everybody speaks in turn, for ever. */
   start(): void {
-    this.#timer ??= setInterval(() => this.#next(), EVERY_MS);
+    for (const name of PLATFORMS) this[name].start();
   }
 
   stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    for (const name of PLATFORMS) this[name].stop();
   }
 
   [Symbol.dispose](): void {
     this.stop();
   }
 
-  /** Each conversation says that many messages at once: lanes and outboxes fill. */
+  /** Each conversation says that many messages at once; on Telegram one, as that is what a chat is answered per second. */
   burst(each: number): void {
-    for (let n = 0; n < each * this.chats; n++) this.#next();
-  }
-
-  /** Ids of the messages said from this place on. */
-  idsSince(place: number): ReadonlySet<string> {
-    return new Set(this.said.slice(place).map(({ messageId }) => messageId));
+    this.qq.burst(each);
+    this.telegram.burst(1);
   }
 
   /** What users have seen so far, counted. */
-  count(): Tally {
-    const seen = this.#qq.journal.delivered().map(({ chat, replyTo, text }): Seen => {
-      return { chat: `${chat.scene}:${chat.id}`, replyTo, text };
-    });
-    return tally(this.said, seen);
+  count(): Counts {
+    return { qq: this.qq.count(), telegram: this.telegram.count() };
   }
 
-  #next(): void {
-    const speaker = this.#speakers[this.said.length % this.chats];
-    if (speaker === undefined) return;
-    const text = `message ${this.said.length + 1}, from ${speaker.name}`;
-    const { chat, messageId } = speaker.say(text);
-    this.said.push({ chat: `${chat.scene}:${chat.id}`, messageId, text });
+  /** Messages without answer, of whatever fate. */
+  get unanswered(): number {
+    return sum(this.count(), ({ sent, answered }) => sent - answered);
   }
+
+  /** For the moving line. */
+  inWords(): string {
+    const counts = this.count();
+    const each = PLATFORMS.map((name) => `${TITLES[name]} ${counts[name].answered} of ${counts[name].sent} answered`);
+    const doubled = sum(counts, (tally) => tally.doubled.length);
+    const outOfOrder = sum(counts, (tally) => tally.outOfOrder.length);
+    return `${each.join(', ')}, doubled ${doubled}, out of order ${outOfOrder}`;
+  }
+}
+
+/** Over both platforms. */
+export function sum(counts: Counts, of: (tally: Tally) => number): number {
+  return PLATFORMS.reduce((total, name) => total + of(counts[name]), 0);
 }

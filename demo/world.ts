@@ -1,6 +1,7 @@
 /**
- * Everything the demonstration starts: the emulated platform, a scheduler, two workers, and through them the embedded
- * Redis that the three share because they run in one folder. Disposing leaves no process and no folder behind.
+ * Everything the demonstration starts: two emulated platforms, the proxy before them, a scheduler, two workers, and
+ * through them the embedded Redis that the three share because they run in one folder. Disposing leaves no process and
+ * no folder behind.
  */
 import { execFile } from 'node:child_process';
 import { appendFileSync, existsSync, rmSync } from 'node:fs';
@@ -12,14 +13,24 @@ import { promisify } from 'node:util';
 import { createLogger } from '../src/log.ts';
 import { acquireRedis, findRedis } from '../src/state/embedded-redis.ts';
 import type { ConnectionStatus, StatusDocument } from '../src/status/document.ts';
-import { type QqEmulator, startQq } from '../test/emulators/qq/index.ts';
+import { startQq } from '../test/emulators/qq/index.ts';
+import { startTelegram } from '../test/emulators/telegram/index.ts';
+import { IdleCuttingProxy } from '../test/support/idle-cutting-proxy.ts';
+import { PLATFORMS, type PlatformName } from './crowd.ts';
 import { DemoProcess, type ProcessName } from './demo-process.ts';
-import { configText, HEARTBEAT_INTERVAL_MS, SECRET_VARIABLE } from './settings.ts';
+import {
+  CONNECTIONS,
+  configText,
+  HEARTBEAT_INTERVAL_MS,
+  PROXY_IDLE_MS,
+  SECRET_VARIABLES,
+  type Surroundings,
+} from './settings.ts';
 import { waitFor } from './wait.ts';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const READY_MS = 45_000;
-const STATUS_MS = 10_000;
+const ASK_MS = 10_000;
 const OWNER_MS = 20_000;
 const REDIS_STOP_MS = 20_000;
 
@@ -41,14 +52,19 @@ export interface WorldOptions {
   readonly hurry: AbortSignal;
 }
 
-/** A worker and what status says about the connection it holds. */
+/** The worker that holds QQ's connection, and what status says about that. */
 export interface Owner {
   readonly process: DemoProcess;
   readonly connection: ConnectionStatus;
+  /** The platforms it holds connections to. */
+  readonly holds: readonly PlatformName[];
 }
 
+/** Texts per platform. */
+export type Texts = Readonly<Record<PlatformName, ReadonlySet<string>>>;
+
 export class World implements AsyncDisposable {
-  readonly qq: QqEmulator;
+  readonly surroundings: Surroundings;
   readonly #dir: string;
   readonly #options: WorldOptions;
   readonly #processes = new Map<ProcessName, DemoProcess>();
@@ -57,9 +73,9 @@ export class World implements AsyncDisposable {
   #isComplete = false;
   #gone: Promise<void> | undefined;
 
-  private constructor(dir: string, qq: QqEmulator, options: WorldOptions) {
+  private constructor(dir: string, surroundings: Surroundings, options: WorldOptions) {
     this.#dir = dir;
-    this.qq = qq;
+    this.surroundings = surroundings;
     this.#options = options;
     this.#lastResort = () => {
       for (const each of this.#processes.values()) each.killNow();
@@ -72,10 +88,15 @@ export class World implements AsyncDisposable {
   static async start(options: WorldOptions): Promise<World> {
     if (!existsSync(CLI)) throw new Error(`${CLI} is missing: run "npm run build" first, or use "npm run demo"`);
     if (options.keepLogsIn !== null) await mkdir(options.keepLogsIn, { recursive: true });
-    const qq = await startQq({ heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS });
-    const world = new World(await realpath(await mkdtemp(join(tmpdir(), 'holdfast-demo-'))), qq, options);
+    const [qq, telegram, proxy] = await Promise.all([
+      startQq({ heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS }),
+      startTelegram(),
+      IdleCuttingProxy.start({ idleMs: PROXY_IDLE_MS, how: 'reset' }),
+    ]);
+    const dir = await realpath(await mkdtemp(join(tmpdir(), 'holdfast-demo-')));
+    const world = new World(dir, { qq, telegram, proxy }, options);
     try {
-      await writeFile(world.#configFile, configText(qq), { mode: 0o600 });
+      await writeFile(world.#configFile, configText(world.surroundings), { mode: 0o600 });
       await Promise.all((Object.keys(COMMANDS) as ProcessName[]).map((name) => world.launch(name)));
       world.#isComplete = true;
       return world;
@@ -118,32 +139,40 @@ export class World implements AsyncDisposable {
   }
 
   /** What `holdfast status --json` prints. */
-  async status(): Promise<StatusDocument> {
-    const args = [CLI, '--config', this.#configFile, 'status', '--json'];
-    const options = { cwd: this.#dir, env: this.#env, timeout: STATUS_MS };
-    try {
-      return JSON.parse((await execute(process.execPath, args, options)).stdout) as StatusDocument;
-    } catch (error) {
-      // Exit code 1 says that something is not well; the document is there all the same.
-      const { code, stdout } = error as { code?: unknown; stdout?: string };
-      if (code === 1 && stdout) return JSON.parse(stdout) as StatusDocument;
-      throw error;
-    }
+  status(): Promise<StatusDocument> {
+    return this.#ask('status', '--json');
   }
 
-  async connection(): Promise<ConnectionStatus> {
-    const [connection] = (await this.status()).connections;
-    if (connection === undefined) throw new Error('status knows no connection');
-    return connection;
+  async connection(platform: PlatformName): Promise<ConnectionStatus> {
+    return connectionIn(await this.status(), platform);
   }
 
-  /** The worker that holds the connection. */
+  /** The worker that holds QQ's connection. */
   async owner(signal: AbortSignal): Promise<Owner> {
     return waitFor('an owner of the connection', OWNER_MS, signal, async () => {
-      const connection = await this.connection();
+      const status = await this.status();
+      const connection = connectionIn(status, 'qq');
       const owner = [...this.#processes.values()].find(({ worker }) => connection.owner === worker);
-      return owner === undefined || owner.isOver ? undefined : { process: owner, connection };
+      if (owner === undefined || owner.isOver) return undefined;
+      const holds = PLATFORMS.filter((platform) => connectionIn(status, platform).owner === owner.worker);
+      return { process: owner, connection, holds };
     });
+  }
+
+  /** Answers that Holdfast lists as dead letters because nobody knows whether they arrived. */
+  async unknownSends(): Promise<Texts> {
+    const letters = await this.#ask<{ connection: string; outcome: string; text: string }[]>(
+      'messages',
+      'dead',
+      '--json',
+    );
+    const of = (platform: PlatformName) => {
+      const own = letters.filter(({ connection, outcome }) => {
+        return connection === CONNECTIONS[platform] && outcome === 'unknown';
+      });
+      return new Set(own.map(({ text }) => text));
+    };
+    return { qq: of('qq'), telegram: of('telegram') };
   }
 
   /** Ends all, in good order as long as nobody hurries. Safe to call twice. */
@@ -157,7 +186,8 @@ export class World implements AsyncDisposable {
     try {
       const orderly = await Promise.all([...this.#processes.values()].map((each) => each.drain(hurry)));
       await this.#endRedis(this.#isComplete && orderly.every(Boolean));
-      await this.qq.close();
+      const { qq, telegram, proxy } = this.surroundings;
+      await Promise.all([proxy.stop(), qq.close(), telegram.close()]);
     } finally {
       await rm(this.#dir, { recursive: true, force: true });
       process.off('exit', this.#lastResort);
@@ -171,6 +201,20 @@ export class World implements AsyncDisposable {
     const signal = AbortSignal.timeout(REDIS_STOP_MS);
     const redis = await acquireRedis({ dir, log: createLogger({ level: 'silent', name: 'demo' }), signal });
     await redis.release();
+  }
+
+  /** Runs a command that prints one document. */
+  async #ask<T>(...command: string[]): Promise<T> {
+    const args = [CLI, '--config', this.#configFile, ...command];
+    const options = { cwd: this.#dir, env: this.#env, timeout: ASK_MS };
+    try {
+      return JSON.parse((await execute(process.execPath, args, options)).stdout) as T;
+    } catch (error) {
+      // Exit code 1 says that something is not well; the document is there all the same.
+      const { code, stdout } = error as { code?: unknown; stdout?: string };
+      if (code === 1 && stdout) return JSON.parse(stdout) as T;
+      throw error;
+    }
   }
 
   #keepLine(name: ProcessName, line: string): void {
@@ -189,14 +233,22 @@ export class World implements AsyncDisposable {
   /** Little of ours: what an operator has set for a real installation or a proxy must not change the demonstration. */
   get #env(): NodeJS.ProcessEnv {
     const { sabotage } = this.#options;
+    const { qq, telegram } = this.surroundings;
     return {
       PATH: process.env.PATH,
       HOME: this.#dir,
       TMPDIR: this.#dir,
-      [SECRET_VARIABLE]: this.qq.clientSecret,
+      [SECRET_VARIABLES.qq]: qq.clientSecret,
+      [SECRET_VARIABLES.telegram]: telegram.token,
       ...(sabotage === null ? {} : { HOLDFAST_SABOTAGE: sabotage }),
     };
   }
+}
+
+function connectionIn({ connections }: StatusDocument, platform: PlatformName): ConnectionStatus {
+  const found = connections.find(({ id }) => id === CONNECTIONS[platform]);
+  if (found === undefined) throw new Error(`status does not know ${CONNECTIONS[platform]}`);
+  return found;
 }
 
 const execute = promisify(execFile);

@@ -6,7 +6,8 @@ const HOLE_MS = 5_000;
 
 /** TCP accepts, and then nothing comes: only a deadline of the dialling side ends such an attempt. */
 export const blackHole: Act = {
-  title: `The socket is reset, and dials fall into a black hole for ${HOLE_MS / 1_000} s: accepted, never answered.`,
+  name: 'black hole',
+  title: `QQ's socket is reset, and dials fall into a black hole for ${HOLE_MS / 1_000} s: accepted, never answered.`,
   async play(stage) {
     const { qq, signal } = stage;
     stage.now('dials are swallowed');
@@ -19,7 +20,7 @@ export const blackHole: Act = {
       hole.clear();
     }
     stage.now('dials are answered again');
-    const recovery = await recovered(stage, 'black-holed dials', fault, Date.now());
-    return { recoveries: [recovery], telling: [`${inWords(recovery)} (${hole.hits} dials were swallowed)`] };
+    const recoveries = await recovered(stage, 'black-holed dials', fault, { platforms: ['qq'], from: Date.now() });
+    return { recoveries, telling: [`${inWords(recoveries)} (${hole.hits} dials were swallowed)`] };
   },
 };

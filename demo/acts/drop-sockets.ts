@@ -13,30 +13,35 @@ const WAYS: readonly { readonly name: string; drop(qq: QqEmulator): void }[] = [
 /** Events that Resume repeats although they were handled, and events that are pushed twice, per drop. */
 const OVERLAP = 5;
 const DUPLICATES = 6;
+/** Batches of Telegram in which every message comes twice, per drop. */
+const DUPLICATE_BATCHES = 2;
 
 /** @param times - at most five, each another way to lose a socket */
 export function dropSockets(times: number): Act {
   const ways = WAYS.slice(0, times);
   return {
-    title: `The platform drops the socket ${times} times; some events are pushed twice, and each Resume repeats old ones.`,
+    name: 'drops',
+    title: `QQ drops its socket ${times} times and Telegram resets polls; messages come twice, and each Resume repeats old ones.`,
     async play(stage) {
-      const recoveries: Recovery[] = [];
+      const drops: Recovery[][] = [];
       for (const [index, way] of ways.entries()) {
         stage.now(`drop ${index + 1} of ${ways.length}: ${way.name}`);
-        recoveries.push(await dropOnce(stage, `drop ${index + 1}: ${way.name}`, way.drop));
+        drops.push(await dropOnce(stage, `drop ${index + 1}: ${way.name}`, way.drop));
       }
-      return { recoveries, telling: recoveries.map(inWords) };
+      return { recoveries: drops.flat(), telling: drops.map(inWords) };
     },
   };
 }
 
-async function dropOnce(stage: Stage, act: string, drop: (qq: QqEmulator) => void): Promise<Recovery> {
-  const { qq, traffic } = stage;
+async function dropOnce(stage: Stage, act: string, drop: (qq: QqEmulator) => void): Promise<Recovery[]> {
+  const { qq, telegram, traffic } = stage;
   qq.faults.duplicate({ times: DUPLICATES });
   qq.faults.replayOverlap(OVERLAP, { times: 1 });
+  telegram.faults.duplicateInBatch({ times: DUPLICATE_BATCHES });
+  telegram.faults.reset({ method: 'getUpdates', times: 1 });
   const fault = markFault(stage);
   drop(qq);
-  // Said while nobody listens: only Resume can bring these.
+  // Said while nobody listens: only Resume and the offset can bring these.
   traffic.burst(1);
-  return recovered(stage, act, fault);
+  return await recovered(stage, act, fault);
 }

@@ -17,7 +17,8 @@ const BUSY_MS = 20_000;
 const AWAKE_MS = 20_000;
 
 export const freezeOwner: Act = {
-  title: 'The worker that holds the connection freezes (SIGSTOP) in the middle of its work, beyond its lease.',
+  name: 'freeze',
+  title: "The worker that holds QQ's connection freezes (SIGSTOP) in the middle of its work, beyond its lease.",
   async play(stage) {
     const { world, qq, traffic, signal } = stage;
     stage.now('looking for the owner');
@@ -29,7 +30,7 @@ export const freezeOwner: Act = {
       const fault = markFault(stage);
       frozen.process.signal('SIGSTOP');
       stage.now(`${frozen.process.name} is frozen; waiting for a successor`);
-      const recovery = await recovered(stage, 'frozen worker', fault);
+      const recoveries = await recovered(stage, 'frozen worker', fault, { platforms: frozen.holds });
       const successor = await world.owner(signal);
       // The successor must be busy when the frozen one wakes: then nothing but fencing keeps them apart.
       stage.now('the successor works');
@@ -39,8 +40,8 @@ export const freezeOwner: Act = {
       const verdict = await watchWoken(stage, frozen, successor);
       traffic.burst(1);
       return {
-        recoveries: [recovery],
-        telling: [`${inWords(recovery)}, by ${successor.process.name}`, verdict],
+        recoveries,
+        telling: [`${inWords(recoveries)}, by ${successor.process.name}`, verdict],
       };
     } finally {
       frozen.process.signal('SIGCONT');
@@ -50,16 +51,11 @@ export const freezeOwner: Act = {
 };
 
 /** Says more than can be answered at once, and waits until answers to it begin to come: the rest is in flight then. */
-async function fillOutboxes({ qq, traffic, signal }: Stage): Promise<void> {
-  const first = traffic.said.length;
-  traffic.burst(BURST);
-  const asked = traffic.idsSince(first);
+async function fillOutboxes({ traffic: { qq }, signal }: Stage): Promise<void> {
+  const first = qq.said.length;
+  qq.burst(BURST);
   await waitFor('answers to come', BUSY_MS, signal, () => {
-    const answers = new Map<string, number>();
-    for (const { replyTo, chat } of qq.journal.of('delivered')) {
-      if (replyTo !== null && asked.has(replyTo)) answers.set(chat.id, (answers.get(chat.id) ?? 0) + 1);
-    }
-    return [...answers.values()].filter((count) => count >= BEGUN).length >= traffic.chats - 1;
+    return qq.answeredSince(first).filter((count) => count >= BEGUN).length >= qq.chats - 1;
   });
 }
 
@@ -69,7 +65,7 @@ async function watchWoken({ world, signal }: Stage, frozen: Owner, { connection:
     const document = await world.status();
     return document.workers.some((worker) => worker.id === frozen.process.worker) ? document : undefined;
   });
-  const now = status.connections[0];
+  const now = status.connections.find(({ id }) => id === before.id);
   const { name } = frozen.process;
   const refused = (now?.counters.staleWrites ?? 0) - before.counters.staleWrites;
   const late = `${refused} late writes refused`;

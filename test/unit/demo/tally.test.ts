@@ -16,6 +16,7 @@ describe('tally', () => {
     expect(count).toEqual({
       sent: 4,
       answered: 4,
+      unknown: [],
       lost: [],
       skipped: [],
       doubled: [],
@@ -47,6 +48,17 @@ describe('tally', () => {
     const count = tally(said, [reply(a3), reply(a1), reply(b2), reply(b4)]);
     expect(count).toMatchObject({ answered: 4, lost: [], doubled: [], outOfOrder: [a1] });
     expect(isClean(count)).toBe(false);
+  });
+
+  it('counts what the operator was told of as unknown and not as lost, until its answer is seen after all', () => {
+    const told = new Set(['echo: message 1']);
+    const count = tally(said, [reply(b2), reply(a3), reply(b4)], told);
+    expect(count).toMatchObject({ answered: 3, unknown: [a1], lost: [], skipped: [] });
+    expect(isClean(count)).toBe(true);
+    const late = tally(said, [reply(b2), reply(a3), reply(b4), reply(a1)], told);
+    expect(late).toMatchObject({ answered: 4, unknown: [], lost: [], outOfOrder: [] });
+    const twice = tally(said, [...said.map(reply), reply(a1)], told);
+    expect(twice).toMatchObject({ doubled: [a1] });
   });
 
   it('lets conversations overtake each other', () => {
