@@ -11,9 +11,17 @@ export const parcelHarness: ConformanceHarness = {
   async startPlatform() {
     const parcel = await ParcelPlatform.start();
     const { faults } = parcel;
+    const options = { account: 'shop', apiBaseUrl: parcel.url, pollMs: 500, sendTimeoutMs: 400 };
+    const secrets = { token: parcel.token };
     return {
-      options: { account: 'shop', apiBaseUrl: parcel.url, pollMs: 500, sendTimeoutMs: 400 },
-      secrets: { token: parcel.token },
+      options,
+      secrets,
+      // One queue for all: it is the name that must not be mistaken.
+      otherAccount: () => ({
+        options: { ...options, account: 'the shop next door' },
+        secrets,
+        say: (text) => parcel.say(CHATS.first, text),
+      }),
       badOptions: { account: 7 },
       dialTimeoutMs: 500,
       secretTexts: () => [parcel.token],

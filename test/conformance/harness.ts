@@ -15,10 +15,16 @@ export interface ConformanceHarness {
 
 export type Chat = 'first' | 'second';
 
-export interface EmulatedPlatform extends AsyncDisposable {
-  /** Options and secrets of the connection, with deadlines short enough for tests. */
+/** What a connection is configured with. */
+export interface Account {
   readonly options: { readonly [key: string]: JsonValue };
   readonly secrets: Secrets;
+}
+
+/** Options and secrets are those of the connection, with deadlines short enough for tests. */
+export interface EmulatedPlatform extends Account, AsyncDisposable {
+  /** Another bot of the same platform, to which people write as well. */
+  otherAccount(): Account & { say(text: string): string };
   /** Options that the adapter must refuse. */
   readonly badOptions: JsonValue;
   /** Bound of one dial in the holds of the suite, ms. */

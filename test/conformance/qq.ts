@@ -25,8 +25,18 @@ export const qqHarness: ConformanceHarness = {
     const people = { first: qq.user('ALICE'), second: qq.user('BOB') };
     let isDisorderly = false;
     let refusals: FaultOrder[] = [];
+    const options = { appId: qq.appId, apiBaseUrl: qq.apiBaseUrl, tokenUrl: qq.tokenUrl, ...OPTIONS };
     return {
-      options: { appId: qq.appId, apiBaseUrl: qq.apiBaseUrl, tokenUrl: qq.tokenUrl, ...OPTIONS },
+      options,
+      otherAccount() {
+        const account = { appId: '102000002', clientSecret: 'the other secret' };
+        const other = qq.addBot(account);
+        return {
+          options: { ...options, appId: account.appId },
+          secrets: { clientSecret: account.clientSecret },
+          say: (text) => other.user('CAROL').say(text).messageId,
+        };
+      },
       secrets: { clientSecret: qq.clientSecret },
       badOptions: { appId: 102000001 },
       dialTimeoutMs: 500,

@@ -60,8 +60,8 @@ export class StoreSink implements InboundSink {
   readonly #store: Store;
   /** Every push of this hold, stored or not. */
   readonly pushes: Push[] = [];
-  /** From now on nothing that is pushed gets stored, and nobody is told: the process dies before it is. */
-  losesAll = false;
+  /** So many pushes will still be stored. What comes after them is not, and nobody is told: the process dies before. */
+  willStore = Number.POSITIVE_INFINITY;
   storedCursor: Cursor | null;
   #pending: Push[] = [];
   #isAway: boolean;
@@ -73,6 +73,10 @@ export class StoreSink implements InboundSink {
     this.#store = store;
     this.#isAway = isAway;
     this.storedCursor = store.cursor;
+  }
+
+  get isDead(): boolean {
+    return this.willStore <= 0;
   }
 
   get full(): boolean {
@@ -111,21 +115,24 @@ export class StoreSink implements InboundSink {
   }
 
   #schedule(): void {
-    if (this.#isScheduled || this.#isAway || this.losesAll) return;
+    if (this.#isScheduled || this.#isAway || this.isDead) return;
     this.#isScheduled = true;
     // Not at once: an adapter that takes what it has pushed for stored shall be found out.
     setTimeout(() => {
       this.#isScheduled = false;
-      if (!this.#isAway && !this.losesAll) this.#storeAll();
+      if (!this.#isAway) this.#storeAll();
     }, 1);
   }
 
   #storeAll(): void {
-    for (const { events, cursor } of this.#pending) {
-      this.#store.take(events, cursor);
-      if (cursor !== null) this.storedCursor = cursor;
+    while (!this.isDead) {
+      const push = this.#pending.shift();
+      if (push === undefined) break;
+      this.willStore -= 1;
+      this.#store.take(push.events, push.cursor);
+      if (push.cursor !== null) this.storedCursor = push.cursor;
     }
-    this.#pending = [];
+    if (this.#pending.length > 0) return;
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }

@@ -19,8 +19,18 @@ export const telegramHarness: ConformanceHarness = {
     const people = { first: bot.user(5, { firstName: 'Alice' }), second: bot.user(6, { firstName: 'Bob' }) };
     const poll = { method: 'getUpdates' } as const;
     const send = { method: 'sendMessage', times: 1 } as const;
+    const options = { botId, apiBaseUrl: telegram.url, ...OPTIONS };
     return {
-      options: { botId, apiBaseUrl: telegram.url, ...OPTIONS },
+      options,
+      otherAccount() {
+        const account = { token: '700000002:the-other-secret' };
+        const other = telegram.addBot(account);
+        return {
+          options: { ...options, botId: String(other.id) },
+          secrets: account,
+          say: (text) => String(other.say(7, text).updateId),
+        };
+      },
       secrets: { token },
       badOptions: { botId: 'seven' },
       dialTimeoutMs: 500,

@@ -11,7 +11,7 @@ export function itSurvivesCrashes(harness: ConformanceHarness): void {
       const first = await world.live();
       const ids = [platform.say('stored')];
       await world.stored(ids);
-      first.sink.losesAll = true;
+      first.sink.willStore = 0;
       ids.push(platform.say('in memory only'));
       await world.until('the message to be pushed', () => pushedTexts(first).includes('in memory only'));
       expect(world.falselyAcknowledged()).toEqual([]);
@@ -64,7 +64,7 @@ export function itSurvivesCrashes(harness: ConformanceHarness): void {
         const hold = await world.live();
         ids.push(platform.say(`${n}a`), platform.say(`${n}b`, 'second'));
         await world.stored(ids);
-        hold.sink.losesAll = true;
+        hold.sink.willStore = 0;
         ids.push(platform.say(`${n}c`));
         await world.kill(hold);
         ids.push(platform.say(`${n}d`));
@@ -79,6 +79,24 @@ export function itSurvivesCrashes(harness: ConformanceHarness): void {
           .map(({ eventId }) => eventId)
           .sort(),
       ).toEqual([...ids].sort());
+      expect(store.of('gap')).toEqual([]);
+    });
+
+    it('between any two of its writes: a position never runs ahead of what it covers', async () => {
+      await using world = await World.open(harness);
+      const { platform, store } = world;
+      const ids: string[] = [];
+      for (let writes = 1; writes <= 3; writes += 1) {
+        const hold = await world.live();
+        hold.sink.willStore = writes;
+        const id = platform.say(`before write ${writes + 1}`);
+        ids.push(id);
+        await world.until('the end of the writes', () => hold.sink.isDead || store.has(id));
+        await world.kill(hold);
+      }
+      await world.live();
+      await world.stored(ids);
+      expect(store.of('message').map(({ eventId }) => eventId)).toEqual(ids);
       expect(store.of('gap')).toEqual([]);
     });
 
@@ -106,6 +124,21 @@ export function itSurvivesCrashes(harness: ConformanceHarness): void {
       await world.live();
       await world.until('a gap record', () => store.of('gap').length === 1);
       await world.stored([platform.say('after the gap')]);
+    });
+
+    it('leaving the cursor of another account: it is not gone on from', async () => {
+      await using world = await World.open(harness);
+      const { platform, store, capabilities } = world;
+      if (capabilities.cursor === 'none') return;
+      await world.kill(await world.live());
+      const theirs = store.cursor;
+
+      const { options, secrets, say } = platform.otherAccount();
+      const hold = world.hold({ options, secrets });
+      await hold.live();
+      expect(hold.health.at(-1)).toEqual({ what: 'live', how: 'identified' });
+      await world.stored([say('to the other one')]);
+      expect(store.cursor).not.toEqual(theirs);
     });
   });
 }
