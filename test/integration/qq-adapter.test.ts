@@ -434,7 +434,7 @@ describe('a session that is really gone', () => {
     expect(cursorOf(held)).toMatchObject({ unconfirmedResumes: 0 });
   });
 
-  it('old and quiet is replaced on plan, unless that is turned off', async () => {
+  it('old and quiet is replaced on plan, unless that is turned off (F38)', async () => {
     const { hold, identified } = await platform();
     const held = hold({ options: { freshIdentify: { afterMs: 200, quietMs: 100 } } });
     await held.live(2);

@@ -32,7 +32,7 @@ const rows = readRows();
 const ids = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => `F${String(from + index).padStart(2, '0')}`);
 
-const DUE = [...ids(1, 30), ...ids(34, 37)];
+const DUE = [...ids(1, 30), 'F33', ...ids(34, 38)];
 /** What only real parts can show. */
 const NOT_BY_UNITS = new Set([
   ...ids(1, 6),
@@ -45,6 +45,8 @@ const NOT_BY_UNITS = new Set([
   'F24',
   'F25',
   'F26',
+  'F32',
+  'F33',
   'F34',
   'F36',
   'F37',
