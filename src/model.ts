@@ -128,3 +128,31 @@ export type SendOutcome =
   | { readonly kind: 'rejected'; readonly code: string; readonly reason: string }
   /** The bytes went out, no answer came, and no idempotency key protects a repeat. */
   | { readonly kind: 'unknown'; readonly code: string; readonly reason: string };
+
+/**
+ * Why a connection needed another attempt.
+ *
+ * - `dial`: it could not be opened: name, route, TLS, handshake, access token, discovery
+ * - `closed`: the platform closed it, or the network did
+ * - `silent`: no answer, or no sign of life, in time
+ * - `session`: the platform refused the session, or to open one
+ * - `asked`: planned: the platform asked for it, or an old session was replaced
+ * - `refused`: the platform answered with a no
+ * - `rival`: somebody else receives for the same account
+ * - `limit`: a budget or the platform's own limit
+ * - `storage`: what comes can not be stored at the moment
+ * - `other`: none of these, or the adapter did not say
+ */
+export const RECONNECT_CAUSES = [
+  'dial',
+  'closed',
+  'silent',
+  'session',
+  'asked',
+  'refused',
+  'rival',
+  'limit',
+  'storage',
+  'other',
+] as const;
+export type ReconnectCause = (typeof RECONNECT_CAUSES)[number];

@@ -14,6 +14,7 @@ import type {
   InboundEvent,
   JsonValue,
   OutboundPart,
+  ReconnectCause,
   ReplyHandle,
   SendOutcome,
 } from '../model.ts';
@@ -195,6 +196,8 @@ export interface AttemptGate {
 export interface AttemptCause {
   /** Why the last attempt or socket ended, in words. */
   readonly reason: string;
+  /** The same in one of a few words, for counting. @defaultValue `other` */
+  readonly kind?: ReconnectCause;
   /** The least wait, ms: the platform's own wish or rule (such as 60 s after "too frequent"). May exceed the cap. */
   readonly minDelayMs?: number;
 }

@@ -9,6 +9,7 @@ import type { ConnectionId } from '../model.ts';
 import { createBudget } from '../state/budget.ts';
 import type { Keys } from '../state/keys.ts';
 import type { LaneQueue } from '../state/lane-jobs.ts';
+import type { Measurements } from '../state/measurements.ts';
 import { announcePresence } from '../state/presence.ts';
 import type { RedisAddress, RedisClient } from '../state/redis.ts';
 import type { Safeguards } from '../state/safeguards.ts';
@@ -36,6 +37,7 @@ export interface ConnectionsRoleOptions {
   /** Redis as a whole is short of memory. */
   instanceFull(): boolean;
   readonly safeguards: Safeguards;
+  readonly measurements: Measurements;
   share(): number;
   /** Somebody says that wishes or the set of workers changed. */
   onPoke(): void;
@@ -84,6 +86,7 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     budgetFor: (platform, account) => createBudget(fenced, keys, platform, account),
     openPump: (request) => openPump(options, request),
     pace: createAttemptPace(),
+    measurements: options.measurements,
     timings: {
       leaseMs: timings.leaseMs,
       drainMs: timings.drainMs,
@@ -145,7 +148,7 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
 }
 
 function openPump(options: ConnectionsRoleOptions, request: PumpRequest) {
-  const { connectionId, ...rest } = request;
+  const { connectionId, platform, ...rest } = request;
   const pump = createInboundPump({
     ...rest,
     connection: connectionId,
@@ -154,6 +157,7 @@ function openPump(options: ConnectionsRoleOptions, request: PumpRequest) {
     turns: options.turns,
     instanceFull: options.instanceFull,
     safeguards: options.safeguards,
+    onStored: (lagMs, events) => options.measurements.took('stored', platform, lagMs, events),
   });
   return {
     sink: pump,

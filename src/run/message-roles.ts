@@ -4,6 +4,7 @@ import type { Adapter, Secrets } from '../adapters/adapter.ts';
 import { createAgent } from '../agents/create-agent.ts';
 import type { Config } from '../config.ts';
 import type { ConnectionId } from '../model.ts';
+import type { Measurements } from '../state/measurements.ts';
 import type { Safeguards } from '../state/safeguards.ts';
 import { createDeliveryWorker } from '../workers/delivery-worker.ts';
 import { createTurnWorker } from '../workers/turn-worker.ts';
@@ -17,11 +18,12 @@ export interface MessageRoleOptions {
   readonly adapters: ReadonlyMap<string, Adapter>;
   secretsOf(id: ConnectionId): Secrets | null;
   readonly safeguards: Safeguards;
+  readonly measurements: Measurements;
   readonly log: Logger;
 }
 
 export function startAgentRole(options: MessageRoleOptions): Role {
-  const { config, storage, adapters, secretsOf, safeguards, log } = options;
+  const { config, storage, adapters, secretsOf, safeguards, measurements, log } = options;
   const worker = createTurnWorker({
     address: storage.address,
     keys: storage.keys,
@@ -32,6 +34,7 @@ export function startAgentRole(options: MessageRoleOptions): Role {
     secretsOf,
     openTransport: transportsBy(config),
     safeguards,
+    measurements,
     lockMs: config.timings.turnLockMs,
     stalledCheckMs: config.timings.stalledEveryMs,
     log,
@@ -44,7 +47,7 @@ export function startAgentRole(options: MessageRoleOptions): Role {
 }
 
 export function startDeliveryRole(options: MessageRoleOptions): Role {
-  const { config, storage, adapters, secretsOf, safeguards, log } = options;
+  const { config, storage, adapters, secretsOf, safeguards, measurements, log } = options;
   const worker = createDeliveryWorker({
     address: storage.address,
     keys: storage.keys,
@@ -52,6 +55,7 @@ export function startDeliveryRole(options: MessageRoleOptions): Role {
     secretsOf,
     openTransport: transportsBy(config),
     safeguards,
+    measurements,
     lockMs: config.timings.turnLockMs,
     stalledCheckMs: config.timings.stalledEveryMs,
     log,

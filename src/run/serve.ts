@@ -7,6 +7,7 @@ import { controllerForMany, settledWithin } from '../async/abort.ts';
 import type { Config } from '../config.ts';
 import { explain } from '../errors.ts';
 import type { ConnectionId } from '../model.ts';
+import { Measurements } from '../state/measurements.ts';
 import { MemoryGauge } from '../state/memory-gauge.ts';
 import type { Safeguards } from '../state/safeguards.ts';
 import { createAdapters } from './adapters.ts';
@@ -112,6 +113,7 @@ function startRoles(
   const secrets = new Map(config.connections.map((connection) => [connection.id, connection.secrets]));
   const secretsOf = (id: ConnectionId) => secrets.get(id) ?? null;
   const gauge = new MemoryGauge({ client: storage.patient, log });
+  const measurements = new Measurements();
   let held = () => 0;
   const reporter = createWorkerReporter({
     client: storage.fenced,
@@ -120,6 +122,7 @@ function startRoles(
     roles,
     capacity: roles.includes('connections') ? options.capacity : 0,
     held: () => held(),
+    measurements,
     everyMs: config.timings.renewEveryMs,
     forgetAfterMs: config.timings.leaseMs,
     log,
@@ -127,10 +130,9 @@ function startRoles(
 
   const parts: Pick<Role, 'ready' | 'drain'>[] = [];
   if (roles.includes('scheduler')) parts.push(startSchedulerRole({ config, storage, identity, log }));
-  if (roles.includes('agent')) parts.push(startAgentRole({ config, storage, adapters, secretsOf, safeguards, log }));
-  if (roles.includes('delivery')) {
-    parts.push(startDeliveryRole({ config, storage, adapters, secretsOf, safeguards, log }));
-  }
+  const messages = { config, storage, adapters, secretsOf, safeguards, measurements, log };
+  if (roles.includes('agent')) parts.push(startAgentRole(messages));
+  if (roles.includes('delivery')) parts.push(startDeliveryRole(messages));
   if (roles.includes('connections')) {
     const role = startConnectionsRole({
       config,
@@ -142,6 +144,7 @@ function startRoles(
       turns: storage.turns,
       instanceFull: () => gauge.full,
       safeguards,
+      measurements,
       share: () => reporter.share(),
       onPoke: () => reporter.refresh(),
       capacity: options.capacity,

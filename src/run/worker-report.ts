@@ -1,12 +1,13 @@
 /**
- * Says regularly that this process lives and what it does, and learns from the same record how many others share the
- * connections.
+ * Says regularly that this process lives, what it does and what it measured, and learns from the same record how many
+ * others share the connections.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Logger } from 'pino';
 import { sleep } from '../async/abort.ts';
 import { explain } from '../errors.ts';
 import type { Keys } from '../state/keys.ts';
+import { countReconnects, type Measurements } from '../state/measurements.ts';
 import type { RedisClient } from '../state/redis.ts';
 import { forgetWorker, listWorkers, reportWorker } from '../state/workers.ts';
 import { fairShare } from '../workers/fair-share.ts';
@@ -19,6 +20,7 @@ export interface WorkerReportOptions {
   readonly roles: readonly string[];
   readonly capacity: number;
   held(): number;
+  readonly measurements: Measurements;
   readonly everyMs: number;
   /** A worker silent for this long is not counted any more, ms. */
   readonly forgetAfterMs: number;
@@ -48,13 +50,16 @@ export function createWorkerReporter(options: WorkerReportOptions): WorkerReport
     lag.reset();
     const connections = options.held();
     const { roles, capacity } = options;
+    const measured = options.measurements.take();
     await reportWorker(
       client,
       keys,
       identity.worker,
       { roles, connections, capacity, eventLoopLagMs, incarnation: identity.incarnation, draining },
       options.forgetAfterMs,
+      measured.latencies,
     );
+    await countReconnects(client, keys, measured.reconnects);
     if (!roles.includes('connections')) return;
     const [all, total] = await Promise.all([listWorkers(client, keys), client.scard(keys.connections)]);
     const holders = all.filter((worker) => worker.roles.includes('connections') && !worker.draining);
@@ -85,6 +90,8 @@ export function createWorkerReporter(options: WorkerReportOptions): WorkerReport
         await sleep(options.everyMs, { signal }).catch(() => undefined);
       }
       lag.disable();
+      // What was measured while the roles drained.
+      await tryReport();
       await forgetWorker(client, keys, identity.worker).catch(() => undefined);
     },
     draining() {

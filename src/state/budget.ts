@@ -57,14 +57,58 @@ export function createBudget(
       // No account has a space in its name.
       const sharers = options.scope === 'host' ? `host ${host}` : account;
       const key = keys.budget(platform, sharers, name);
-      const answer = await withDeadline(`budget ${name}`, ASK_DEADLINE_MS, options.signal, () =>
-        ask(client, name, key, args),
-      );
+      const answer = await withDeadline(`budget ${name}`, ASK_DEADLINE_MS, options.signal, async () => {
+        // Hosts come and go; those of an account are as many as its names of budgets.
+        if (options.scope !== 'host') await note(client, keys, [platform, account, name], limits);
+        return await ask(client, name, key, args);
+      });
       const [granted, retryAfterMs = 0, index = 0] = answer;
       if (granted === 1) return { granted: true };
       return { granted: false, retryAfterMs, reason: `budget ${name} is used up: ${describe(limits[index])}` };
     },
   };
+}
+
+/** What is left of one limit of a budget that an account's connections share. */
+export interface BudgetUse extends Limit {
+  readonly platform: string;
+  readonly account: string;
+  readonly name: string;
+  /** Permits given within the present window. */
+  readonly used: number;
+}
+
+/** Remembers the limits, so that others can tell how much is left. */
+async function note(
+  client: RedisClient,
+  keys: Keys,
+  budget: readonly [platform: string, account: string, name: string],
+  limits: readonly Limit[],
+): Promise<void> {
+  try {
+    await client.hset(keys.budgets, JSON.stringify(budget), JSON.stringify(limits));
+  } catch (cause) {
+    throw new TransientError('REDIS_UNAVAILABLE', 'Redis did not answer "note budget"', { cause });
+  }
+}
+
+/**
+ * The budgets of all accounts that ever took a permit, one entry per limit.
+ *
+ * @param now - Redis ms
+ * @throws the client's errors
+ */
+export async function readBudgets(client: RedisClient, keys: Keys, now: number): Promise<BudgetUse[]> {
+  const noted = Object.entries(await client.hgetall(keys.budgets));
+  const uses = noted.flatMap(([of, text]) => {
+    const [platform, account, name] = JSON.parse(of) as [string, string, string];
+    const key = keys.budget(platform, account, name);
+    return (JSON.parse(text) as Limit[]).map(async ({ count, windowMs }) => {
+      const used = await client.zcount(key, `(${now - windowMs}`, '+inf');
+      return { platform, account, name, count, windowMs, used };
+    });
+  });
+  return await Promise.all(uses);
 }
 
 async function ask(

@@ -110,12 +110,14 @@ export async function applyDesired(
 
 /** Pause (`true`) or resume; survives restarts and configuration changes. */
 export async function wishPaused(client: RedisClient, keys: Keys, id: ConnectionId, paused: boolean): Promise<void> {
-  const { wishes, parked } = keys.connection(id);
+  const { wishes, parked, lease } = keys.connection(id);
   if (paused) {
     await client.hset(wishes, { paused: '1', pausedAt: String(await redisNow(client)) });
     return;
   }
   await client.hdel(wishes, 'paused', 'pausedAt');
+  // The time of the pause is no part of a takeover that was due before it.
+  await client.hdel(lease, 'lostAt');
   // Resuming is a person's "try again": it also ends a parking.
   await client.del(parked);
 }

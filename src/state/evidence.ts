@@ -66,7 +66,8 @@ export async function countBefore(client: RedisClient, sets: readonly string[], 
   return await inChunks(sets, async (some) => (await runScript(client, countBeforeScript, some, [before])) as number[]);
 }
 
-async function inChunks<T, R>(all: readonly T[], run: (some: readonly T[]) => Promise<R[]>): Promise<R[]> {
+/** Runs `run` over {@link CHUNK} of `all` at a time, and joins the answers in order. */
+export async function inChunks<T, R>(all: readonly T[], run: (some: readonly T[]) => Promise<R[]>): Promise<R[]> {
   const chunks: Promise<R[]>[] = [];
   for (let start = 0; start < all.length; start += CHUNK) chunks.push(run(all.slice(start, start + CHUNK)));
   return (await Promise.all(chunks)).flat();

@@ -25,6 +25,18 @@ export function createKeys(prefix: string) {
     presence: (id: WorkerId) => `${prefix}:presence:${id}`,
     /** Hash: last sweep of any scheduler. */
     scheduler: `${prefix}:scheduler`,
+    /** Hash: how long things took, as counts per bucket, summed over all processes; see measurements.ts. */
+    latencies: `${prefix}:latencies`,
+    /** Hash: [platform, account, name] → limits of the budget (both JSON). */
+    budgets: `${prefix}:budgets`,
+    alerts: {
+      /** String with expiry: the process that judges and delivers alerts. */
+      lease: `${prefix}:{alerts}:lease`,
+      /** String: JSON of what the judge remembers. */
+      memory: `${prefix}:{alerts}:memory`,
+      /** Hash: `<notification>/<sink>` → JSON of a notification that is still to be delivered there. */
+      deliveries: `${prefix}:{alerts}:deliveries`,
+    },
     /** Sorted set: permits of a shared budget (`identify`, …) of one platform account → taken at (Redis ms). */
     budget: (platform: string, account: string, name: string) => `${prefix}:{budget:${platform}:${account}}:${name}`,
     connection: (id: ConnectionId) => {

@@ -26,6 +26,8 @@ export type Claim =
       readonly cursorUnreadable: boolean;
       readonly restartWish: number;
       readonly bugs: number;
+      /** Ms since the holder before, another worker that was lost, was last heard of; `null`: no such takeover. */
+      readonly lostForMs: number | null;
     };
 
 export interface Claimant {
@@ -62,6 +64,7 @@ export async function claimLease(
     cursorUnreadable: cursor === undefined,
     restartWish: Number(answer[3]),
     bugs: Number(answer[4]),
+    lostForMs: answer[5] === '' || answer[5] === undefined ? null : Number(answer[5]),
   };
 }
 

@@ -4,9 +4,9 @@ import { readEvidence, type StoredEvidence } from '../state/evidence.ts';
 import { readUnfit } from '../state/fitness.ts';
 import type { Keys } from '../state/keys.ts';
 import type { RedisClient } from '../state/redis.ts';
-import { lastSweep } from '../state/sweeps.ts';
-import { listWorkers } from '../state/workers.ts';
-import { type ConnectionEvidence, deriveConnection } from './derive.ts';
+import { lastSweep, type SweepRecord } from '../state/sweeps.ts';
+import { listWorkers, type WorkerRecord } from '../state/workers.ts';
+import { type ConnectionEvidence, deriveConnection, type ReadMoment } from './derive.ts';
 import type { StatusDocument } from './document.ts';
 
 export interface StatusTimings {
@@ -19,8 +19,36 @@ function staleAfter(timings: StatusTimings): number {
   return 2 * timings.renewEveryMs + 500;
 }
 
+/** What a status document is made of. */
+export interface AllEvidence {
+  readonly moment: ReadMoment;
+  readonly sweep: SweepRecord | null;
+  readonly workers: readonly WorkerRecord[];
+  readonly connections: readonly ConnectionEvidence[];
+}
+
 /** @throws TransientError or the client's own error when Redis does not answer */
 export async function readStatus(client: RedisClient, keys: Keys, timings: StatusTimings): Promise<StatusDocument> {
+  const { moment, sweep, workers, connections } = await readAllEvidence(client, keys, timings);
+  return {
+    at: new Date(moment.now).toISOString(),
+    scheduler: {
+      lastSweepAgeMs: sweep === null ? null : Math.max(0, moment.now - sweep.at),
+      worker: sweep?.worker ?? null,
+    },
+    workers: workers.map(({ id, roles, connections: held, capacity, eventLoopLagMs }) => ({
+      id,
+      roles,
+      connections: held,
+      capacity,
+      eventLoopLagMs,
+    })),
+    connections: connections.map((one) => deriveConnection(one, moment)),
+  };
+}
+
+/** @throws TransientError or the client's own error when Redis does not answer */
+export async function readAllEvidence(client: RedisClient, keys: Keys, timings: StatusTimings): Promise<AllEvidence> {
   const [now, sweep, workers, ids] = await Promise.all([
     redisNow(client),
     lastSweep(client, keys),
@@ -28,7 +56,7 @@ export async function readStatus(client: RedisClient, keys: Keys, timings: Statu
     listConnectionIds(client, keys),
   ]);
   const stored = await readEvidence(client, keys, ids);
-  const evidence = await Promise.all(
+  const connections = await Promise.all(
     stored.flatMap((one) => {
       const { desired } = one;
       // Removed a moment ago.
@@ -41,18 +69,7 @@ export async function readStatus(client: RedisClient, keys: Keys, timings: Statu
     nextSweepAt: sweep === null ? null : sweep.at + timings.sweepEveryMs,
     staleAfterMs: staleAfter(timings),
   };
-  return {
-    at: new Date(now).toISOString(),
-    scheduler: { lastSweepAgeMs: sweep === null ? null : Math.max(0, now - sweep.at), worker: sweep?.worker ?? null },
-    workers: workers.map(({ id, roles, connections, capacity, eventLoopLagMs }) => ({
-      id,
-      roles,
-      connections,
-      capacity,
-      eventLoopLagMs,
-    })),
-    connections: evidence.map((one) => deriveConnection(one, moment)),
-  };
+  return { moment, sweep, workers, connections };
 }
 
 /** Why workers can't hold it; only asked where nobody does. */

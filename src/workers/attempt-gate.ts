@@ -26,6 +26,8 @@ export interface AttemptGateOptions {
   readonly health: HealthRecorder;
   /** Shared by all connections of the process. */
   readonly pace: AttemptPace;
+  /** Called for each attempt of the hold but the first, before its wait; must not throw. */
+  readonly onAgain?: (cause: AttemptCause | null) => void;
   /** In [0, 1). @defaultValue Math.random */
   readonly random?: () => number;
 }
@@ -71,6 +73,7 @@ export function createAttemptGate(options: AttemptGateOptions): AttemptGate {
       leave();
       let attempt = 0;
       if (startedAt !== null) {
+        options.onAgain?.(cause);
         const now = clock.monotonic();
         const from = settleLast(startedAt, now);
         const paced = backoffDelay(backoff, failures + flaps, random()) - (now - from);

@@ -44,6 +44,8 @@ export interface DeliveryDeps {
   readonly giveUpAfterMs: number;
   /** Bound of one send, whatever the adapter's own deadlines are, ms. */
   readonly sendTimeoutMs: number;
+  /** A part was delivered `ms` after it had come up for sending; must not throw. */
+  took?(platform: string, ms: number): void;
 }
 
 type Step = { readonly kind: 'next'; readonly next: Next } | { readonly kind: 'again'; readonly afterMs: number };
@@ -158,7 +160,13 @@ class Delivery {
     }
     const outcome = await this.#send(answer.sender, part, answer.repeatable(part));
     this.#report(part, head, outcome);
-    return this.#carryOut(head, judgeAfter(candidate(), outcome, Math.random()), attemptId);
+    const verdict = judgeAfter(candidate(), outcome, Math.random());
+    const step = await this.#carryOut(head, verdict, attemptId);
+    const isOurs = step.kind === 'next' && step.next.head !== 'fenced';
+    if (desired !== null && isOurs && verdict.settlement.kind === 'done') {
+      this.#deps.took?.(desired.platform, now() - head.since);
+    }
+    return step;
   }
 
   /** Stores the verdict; then the next head, or the wait it asks for. */

@@ -12,6 +12,7 @@ import { explain } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { ConnectionId } from '../model.ts';
 import type { Keys } from '../state/keys.ts';
+import type { Measurements } from '../state/measurements.ts';
 import { openRedis, type RedisAddress, type RedisClient } from '../state/redis.ts';
 import { ALL_SAFEGUARDS, type Safeguards } from '../state/safeguards.ts';
 import { ConnectionSlots } from './connection-slots.ts';
@@ -47,6 +48,8 @@ export interface DeliveryWorkerOptions {
   readonly sendTimeoutMs?: number;
   /** @defaultValue all on */
   readonly safeguards?: Safeguards;
+  /** @defaultValue nothing is measured */
+  readonly measurements?: Measurements;
 }
 
 export type DeliveryWorker = LaneWorker;
@@ -67,6 +70,7 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): DeliveryWo
     clock,
     log,
     safeguards: options.safeguards ?? ALL_SAFEGUARDS,
+    took: (platform, ms) => options.measurements?.took('delivery', platform, ms),
     backoff: options.backoff ?? DELIVERY_BACKOFF,
     giveUpAfterMs: options.giveUpAfterMs ?? 600_000,
     sendTimeoutMs: options.sendTimeoutMs ?? 60_000,

@@ -79,6 +79,7 @@ async function runAdapter(
   const transport = deps.openTransport(secrets);
   const pump = deps.openPump({
     connectionId: desired.id,
+    platform: desired.platform,
     token: claim.token,
     cursor: claim.cursor,
     dedupeWindowMs: adapter.capabilities.dedupeWindowMs,
@@ -103,6 +104,7 @@ async function runAdapter(
         clock,
         health,
         pace: deps.pace,
+        onAgain: (cause) => deps.measurements?.reconnected(desired.id, cause?.kind ?? 'other'),
       }),
       budget: deps.budgetFor(desired.platform, adapter.accountOf(desired.options)),
       transport,

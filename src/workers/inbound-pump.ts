@@ -35,6 +35,8 @@ export interface InboundPumpOptions {
   assertHeld(): void;
   /** Called once, when nothing more can be stored under this token. */
   onFenced(error: FencedError): void;
+  /** So many events were stored (or known already) `lagMs` after they were pushed; must not throw. */
+  onStored?(lagMs: number, events: number): void;
   /** Redis as a whole is short of memory. @defaultValue never */
   instanceFull?(): boolean;
   /** @defaultValue all on */
@@ -81,6 +83,8 @@ export class InboundPump implements InboundSink {
   readonly #limits: InboundLimits;
   readonly #writer: string;
   readonly #pending = new Unacknowledged();
+  /** Since when what ends at a position waits, monotonic ms; oldest first. */
+  #pushes: { readonly end: number; readonly at: number; readonly events: number }[] = [];
   /** Batches without an answer so far. */
   #inFlight = 0;
   #scheduled = false;
@@ -132,6 +136,7 @@ export class InboundPump implements InboundSink {
     );
     if (items.length === 0 && cursor !== null) items.push(encodeCursor(cursor));
     this.#pending.push(items);
+    this.#pushes.push({ end: this.#pending.end, at: performance.now(), events: events.length });
     this.#updateFull();
     this.#schedule();
   }
@@ -260,10 +265,23 @@ export class InboundPump implements InboundSink {
       if (cursor !== null) this.#storedCursor = JSON.parse(cursor) as Cursor;
     }
     const { position } = this.#pending;
+    this.#measure(position);
     const reached = this.#waiters.filter((waiter) => waiter.position <= position);
     this.#waiters = this.#waiters.filter((waiter) => waiter.position > position);
     for (const waiter of reached) waiter.resolve();
     this.#updateFull();
+  }
+
+  /** A push counts when all of it is stored. */
+  #measure(position: number): void {
+    const now = performance.now();
+    let count = 0;
+    for (const { end, at, events } of this.#pushes) {
+      if (end > position) break;
+      this.#options.onStored?.(now - at, events);
+      count += 1;
+    }
+    this.#pushes.splice(0, count);
   }
 
   /** After each answer: go on, or, once nothing is in flight any more, plan the next try. */

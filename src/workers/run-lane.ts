@@ -49,6 +49,8 @@ export interface LaneDeps {
   readonly safeguards: Safeguards;
   readonly backoff: BackoffPolicy;
   readonly typing: Typing;
+  /** A turn was ended `ms` after it was taken; must not throw. */
+  took?(platform: string, ms: number): void;
 }
 
 export type LaneSender =
@@ -99,6 +101,8 @@ class LaneRun {
   readonly #context: LaneContext;
   readonly #at: LaneRef;
   readonly #log: Logger;
+  /** When the present turn was taken, monotonic ms. */
+  #takenAt = 0;
 
   constructor(deps: LaneDeps, context: LaneContext) {
     this.#deps = deps;
@@ -134,6 +138,7 @@ class LaneRun {
   /** One turn, from its messages to its end. */
   async #take(turn: Turn): Promise<LaneEnd | 'next'> {
     const takenAt = performance.now();
+    this.#takenAt = takenAt;
     const redisNow = () => turn.now + (performance.now() - takenAt);
     const { desired, route, job } = this.#context;
     const { messages, letters } = sortTurn(turn, job.lane, desired.lateReply);
@@ -201,6 +206,7 @@ class LaneRun {
       );
       return DONE;
     }
+    this.#deps.took?.(this.#context.desired.platform, performance.now() - this.#takenAt);
     for (const letter of result.letters) {
       const level = letter.outcome === 'too-late' ? 'warn' : 'error';
       const facts = { event: 'turn.dead-letter', turn: turn.id, outcome: letter.outcome, code: letter.code };

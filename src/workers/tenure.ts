@@ -9,6 +9,7 @@ import type { ConnectionId, Cursor, FencingToken, WorkerId } from '../model.ts';
 import type { DesiredConnection } from '../state/desired.ts';
 import type { Keys } from '../state/keys.ts';
 import type { Claim } from '../state/leases.ts';
+import type { Measurements } from '../state/measurements.ts';
 import type { RedisClient } from '../state/redis.ts';
 import type { AttemptPace } from './attempt-pace.ts';
 import type { JobView } from './job-view.ts';
@@ -39,6 +40,8 @@ export interface HoldDeps {
   openPump(request: PumpRequest): { readonly sink: InboundSink; close(): Promise<void> };
   /** Of the process, so that hundreds of connections do not dial all at once. */
   readonly pace: AttemptPace;
+  /** @defaultValue nothing is measured */
+  readonly measurements?: Pick<Measurements, 'took' | 'reconnected'>;
   readonly timings: HoldTimings;
   readonly clock: Clock;
   readonly log: Logger;
@@ -47,6 +50,7 @@ export interface HoldDeps {
 /** What the pump of one tenure needs to know. */
 export interface PumpRequest {
   readonly connectionId: ConnectionId;
+  readonly platform: string;
   readonly token: FencingToken;
   readonly cursor: Cursor | null;
   readonly dedupeWindowMs: number;

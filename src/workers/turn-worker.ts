@@ -9,6 +9,7 @@ import type { ConnectionId } from '../model.ts';
 import type { DesiredConnection } from '../state/desired.ts';
 import type { Keys } from '../state/keys.ts';
 import type { LaneQueue } from '../state/lane-jobs.ts';
+import type { Measurements } from '../state/measurements.ts';
 import { openRedis, type RedisAddress } from '../state/redis.ts';
 import { ALL_SAFEGUARDS, type Safeguards } from '../state/safeguards.ts';
 import { createLaneWorker, type LaneWorker } from './lane-worker.ts';
@@ -44,6 +45,8 @@ export interface TurnWorkerOptions {
   readonly backoff?: BackoffPolicy;
   /** @defaultValue all on */
   readonly safeguards?: Safeguards;
+  /** @defaultValue nothing is measured */
+  readonly measurements?: Measurements;
 }
 
 /** An agent is often busy for seconds, and sometimes down for hours. */
@@ -64,6 +67,7 @@ export function createTurnWorker(options: TurnWorkerOptions): LaneWorker {
     senderFor: (connection) => laneSender(connection, adapters, senders),
     log,
     safeguards: options.safeguards ?? ALL_SAFEGUARDS,
+    took: (platform, ms) => options.measurements?.took('turn', platform, ms),
     backoff: options.backoff ?? TURN_BACKOFF,
     typing: new Typing({ log }),
   };

@@ -17,7 +17,14 @@ export function watchTenure(
   let change: string | null = null;
   let shown: { readonly name: string; readonly reason: string | null } | null = null;
   const outage = new Outage(deps.clock);
+  const grantedAt = deps.clock.monotonic();
+  let lostForMs = claim.lostForMs;
   const onChange = (state: HealthState, reason: string | null) => {
+    if (state.name === 'live' && lostForMs !== null) {
+      const sinceMs = lostForMs + (deps.clock.monotonic() - grantedAt);
+      deps.measurements?.took('takeover', desired.platform, sinceMs);
+      lostForMs = null;
+    }
     deps.keeper.writeSoon({ id: desired.id, token: claim.token });
     const fields = { event: 'state', state: state.name, detail: state, reason };
     const said = `connection is ${state.name}${reason === null ? '' : `: ${reason}`}`;

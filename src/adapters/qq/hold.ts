@@ -15,7 +15,7 @@ import { holdSocket, type SocketReport } from './connection.ts';
 import { Inbox } from './inbox.ts';
 import type { QqOptions } from './options.ts';
 import type { Opening } from './state.ts';
-import { judge, MAX_REFUSED_TOKENS, NO_SETBACKS, type Setbacks } from './verdict.ts';
+import { apiCause, judge, MAX_REFUSED_TOKENS, NO_SETBACKS, reconnectCause, type Setbacks } from './verdict.ts';
 
 export interface HoldDeps {
   readonly options: QqOptions;
@@ -73,7 +73,9 @@ class HeldConnection {
 
   /** @returns why another attempt is needed; `null` when drained */
   async #attempt(): Promise<AttemptCause | null> {
-    if (this.#context.sink.full) return { reason: 'storage is full or away: not connecting until it drains' };
+    if (this.#context.sink.full) {
+      return { reason: 'storage is full or away: not connecting until it drains', kind: 'storage' };
+    }
     const opening = this.#inbox.opening();
     let accessToken: string;
     let url: string;
@@ -102,7 +104,7 @@ class HeldConnection {
       if (refusedTokens >= MAX_REFUSED_TOKENS)
         throw new FatalError('CREDENTIAL_REFUSED', error.message, { cause: error });
     }
-    return { reason: explain(error), minDelayMs: error.retryAfterMs ?? 0 };
+    return { reason: explain(error), kind: apiCause(error), minDelayMs: error.retryAfterMs ?? 0 };
   }
 
   #afterSocket(report: SocketReport, opening: Opening, accessToken: string): AttemptCause | null {
@@ -130,7 +132,7 @@ class HeldConnection {
     const wasOurs = opening === 'resume' || livedMs !== null;
     if (verdict.dropSession !== null && wasOurs) this.#inbox.drop(verdict.dropSession);
     if (verdict.freshToken) this.#deps.tokens.invalidate(accessToken);
-    return { reason: verdict.reason, minDelayMs: verdict.minDelayMs };
+    return { reason: verdict.reason, kind: reconnectCause(ending), minDelayMs: verdict.minDelayMs };
   }
 
   /** Cut again and again after the same time without traffic: there shall be traffic before that. */

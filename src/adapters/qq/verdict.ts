@@ -2,7 +2,8 @@
  * What follows the end of a socket: which session the next one opens with, how long to wait at least, or that only a
  * person can help. Pure; the close-code table of `protocol.ts` put to work.
  */
-import type { ErrorCode } from '../../errors.ts';
+import type { ErrorCode, TransientError } from '../../errors.ts';
+import type { ReconnectCause } from '../../model.ts';
 import { CLOSE_ADVICE, type CloseRule, closeRule } from './protocol.ts';
 import { MAX_UNCONFIRMED_RESUMES } from './session.ts';
 import type { During, Ending } from './state.ts';
@@ -92,6 +93,38 @@ export function judge(ended: Ended): Verdict {
       );
     case 'closed':
       return afterClose(ended, ending);
+    default:
+      return ending satisfies never;
+  }
+}
+
+/** In one word why no socket was opened at all: token or discovery failed. */
+export function apiCause({ code }: TransientError): ReconnectCause {
+  if (code === 'RATE_LIMITED') return 'limit';
+  return code === 'CREDENTIAL_REFUSED' ? 'refused' : 'dial';
+}
+
+/** In one word why a socket's end asks for another. */
+export function reconnectCause(ending: Ended['ending']): ReconnectCause {
+  switch (ending.cause) {
+    case 'not-opened':
+      return 'dial';
+    case 'silence':
+      return ending.due === 'an identify permit' ? 'limit' : 'silent';
+    case 'zombie':
+      return 'silent';
+    case 'reconnect-wanted':
+    case 'refresh':
+      return 'asked';
+    case 'no-permit':
+      return 'limit';
+    case 'backpressure':
+      return 'storage';
+    case 'invalid-session':
+      return 'session';
+    case 'closed':
+      if (ending.during === 'opening') return 'dial';
+      return ending.opNine === null && ending.during === 'live' ? 'closed' : 'session';
     default:
       return ending satisfies never;
   }

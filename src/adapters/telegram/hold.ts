@@ -15,7 +15,7 @@ import { Inbox } from './inbox.ts';
 import type { TelegramOptions } from './options.ts';
 import { Poller, type RunPlan } from './poller.ts';
 import { type Me, me, NEW_BOT_LIMITS, webhookInfo } from './protocol.ts';
-import { judge, NO_SETBACKS, type RunEnd, type Setbacks } from './verdict.ts';
+import { judge, NO_SETBACKS, type RunEnd, reconnectCause, type Setbacks } from './verdict.ts';
 
 export interface HoldDeps {
   readonly options: TelegramOptions;
@@ -116,7 +116,7 @@ class HeldBot {
     }
     if (verdict.next === 'start') this.#self = null;
     else this.#opening = verdict.next;
-    return { reason: verdict.reason, minDelayMs: verdict.minDelayMs };
+    return { reason: verdict.reason, kind: reconnectCause(end), minDelayMs: verdict.minDelayMs };
   }
 
   /** What is asked once, not before each run: who we are, and whether polling is possible at all. */

@@ -3,6 +3,7 @@
  * Pure; the refusal table of `protocol.ts` put to work.
  */
 import type { ErrorCode } from '../../errors.ts';
+import type { ReconnectCause } from '../../model.ts';
 import { type IdleCuts, NO_CUTS, noteCut, STEADY_CUTS } from '../idle-cut.ts';
 import { type Garbled, inWords, type Refusal, type Unanswered } from './api.ts';
 import { TIMEOUT_UNIT_MS } from './protocol.ts';
@@ -83,6 +84,37 @@ export function judge(end: RunEnd, given: Circumstances): Verdict {
       return { ...again(given, end.reason), next: 'start', minDelayMs: end.retryAfterMs };
     default:
       return end satisfies never;
+  }
+}
+
+/** In one word why the end of a run asks for another. */
+export function reconnectCause(end: RunEnd): ReconnectCause {
+  switch (end.cause) {
+    case 'storage':
+      return 'storage';
+    case 'webhook':
+      return 'rival';
+    case 'budget':
+      return 'limit';
+    case 'call':
+      return callCause(end.trouble);
+    default:
+      return end satisfies never;
+  }
+}
+
+function callCause(trouble: Refusal | Garbled | Unanswered): ReconnectCause {
+  switch (trouble.kind) {
+    case 'garbled':
+      return 'refused';
+    case 'unanswered':
+      if (trouble.failure.code === 'DEADLINE') return 'silent';
+      return trouble.failure.maybeSent ? 'closed' : 'dial';
+    case 'refused':
+      if (trouble.class === 'rival' || trouble.class === 'webhook') return 'rival';
+      return trouble.class === 'flood' ? 'limit' : 'refused';
+    default:
+      return trouble satisfies never;
   }
 }
 

@@ -3,11 +3,12 @@
 -- KEYS: lease, cursor, counters, wishes, heartbeat, history, restarts
 -- ARGV: owner, incarnation, job token, lease (ms)
 -- Returns {'busy', ms left, owner}
---      or {'granted', fencing token, cursor text ('' if none), restart wish, bug count}
+--      or {'granted', fencing token, cursor text ('' if none), restart wish, bug count,
+--          ms since another worker, which was lost, was last heard of as the holder ('' when this is no such takeover)}
 -- The token is max(old + 1, Redis time): it keeps growing even if the key was ever lost.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local lease = redis.call('HMGET', KEYS[1], 'token', 'owner', 'until', 'lastOwner')
+local lease = redis.call('HMGET', KEYS[1], 'token', 'owner', 'until', 'lastOwner', 'lostAt')
 local owner = lease[2] or ''
 local left = tonumber(lease[3] or '0') - now
 if owner ~= '' and left > 0 then
@@ -17,10 +18,15 @@ local token = string.format('%.0f', math.max(tonumber(lease[1] or '0') + 1, now)
 redis.call('HSET', KEYS[1], 'token', token, 'owner', ARGV[1], 'incarnation', ARGV[2], 'jobToken', ARGV[3],
   'until', string.format('%.0f', now + ARGV[4]), 'grantedAt', string.format('%.0f', now), 'lastOwner', ARGV[1])
 local last = owner ~= '' and owner or lease[4]
+local lost = ''
 if last and last ~= ARGV[1] then
   redis.call('HINCRBY', KEYS[3], 'takeovers', 1)
+  -- Declared dead, or its lease ran out under it.
+  local heard = lease[5] or (owner ~= '' and (redis.call('HGET', KEYS[5], 'at') or lease[3]))
+  lost = heard and string.format('%.0f', math.max(0, now - heard)) or ''
 end
+redis.call('HDEL', KEYS[1], 'lostAt')
 redis.call('DEL', KEYS[5])
 redis.call('XADD', KEYS[6], 'MAXLEN', '~', 1000, '*', 'what', 'claimed', 'worker', ARGV[1], 'token', token)
 return { 'granted', token, redis.call('HGET', KEYS[2], 'cursor') or '', redis.call('HGET', KEYS[4], 'restart') or '0',
-  redis.call('HGET', KEYS[7], 'count') or '0' }
+  redis.call('HGET', KEYS[7], 'count') or '0', lost }
