@@ -61,7 +61,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
       sheet.put('holdfast_redis_up', Number(facts !== null));
       sheet.put('holdfast_evidence_up', Number(snapshot !== null));
       if (snapshot !== null) {
-        fillConnections(sheet, snapshot);
+        await fillConnections(sheet, snapshot);
         fillInstallation(sheet, snapshot);
       }
       if (facts !== null) fillRedis(sheet, facts);

@@ -88,6 +88,26 @@ describe('InboundPump', () => {
     expect(turns.ids.sort()).toEqual([`lane-${ANN}-1`, `lane-${laneId(QQ, 'c2c:bob')}-1`].sort());
   });
 
+  it('says how long events waited until they were stored, known ones included, and a cursor alone is none', async () => {
+    const waits: { readonly lagMs: number; readonly events: number }[] = [];
+    const pump = startPump(await ready(fencedClient()), { onStored: (lagMs, events) => waits.push({ lagMs, events }) });
+    pump.push([message('1'), message('2')], 2);
+    pump.push([message('2')], 3);
+    await pump.flush(inTime());
+    pump.push([], 4);
+    await pump.flush(inTime());
+    expect(waits.reduce((sum, { events }) => sum + events, 0)).toBe(3);
+    for (const { lagMs } of waits) expect(lagMs).toBeGreaterThan(0);
+
+    redis.server.freeze();
+    pump.push([message('3')], 5);
+    await wait(300);
+    redis.server.thaw();
+    await pump.flush(inTime());
+    expect(waits.at(-1)?.lagMs).toBeGreaterThanOrEqual(290);
+    expect(waits.at(-1)?.events).toBe(1);
+  });
+
   it('stores several events of one push with the one cursor that covers them, and a cursor alone', async () => {
     const pump = startPump(await ready(fencedClient()));
     pump.push([message('1'), aside('system', 's'), message('2')], { seq: 3 });

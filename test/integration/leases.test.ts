@@ -82,6 +82,33 @@ describe('claiming', () => {
     await expect.poll(async () => await claim('c/3')).toMatchObject({ cursor: null, cursorUnreadable: true });
   });
 
+  it('tells how long ago a lost holder was last heard of, and only then', async () => {
+    const first = await granted('a/1');
+    expect(first.lostForMs).toBe(null);
+    await renew(first.token);
+    await declareDead(client, keys, id, first.token, 'gone');
+    await client.hset(keys.connection(id).lease, 'lostAt', Number((await lease()).endedAt) - 700);
+    const second = await granted('b/2', 1);
+    expect(second.lostForMs).toBeGreaterThanOrEqual(700);
+    expect(second.lostForMs).toBeLessThan(30_000);
+
+    // Its lease runs out, without anybody to say so.
+    await expect.poll(async () => await claim('c/3')).toMatchObject({ kind: 'granted', lostForMs: expect.any(Number) });
+    const { token } = await lease();
+    await endTenure(client, keys, id, token as FencingToken, { end: 'released', reason: 'drained' });
+    const handedOver = await granted('d/4');
+    expect(handedOver.lostForMs).toBe(null);
+
+    // The same worker again is no takeover, and a pause is no part of one.
+    await declareDead(client, keys, id, handedOver.token, 'wedged');
+    const again = await granted('d/4');
+    expect(again.lostForMs).toBe(null);
+    await declareDead(client, keys, id, again.token, 'gone');
+    await wishPaused(client, keys, id, true);
+    await wishPaused(client, keys, id, false);
+    expect((await granted('e/5')).lostForMs).toBe(null);
+  });
+
   it('lets exactly one of many racing workers win', async () => {
     const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => claim(`w/${n}`)));
     expect(answers.filter((answer) => answer.kind === 'granted')).toHaveLength(1);
