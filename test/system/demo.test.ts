@@ -1,62 +1,20 @@
 /** The demonstration as a newcomer runs it: real processes, exit codes, and nothing left behind. */
-import { readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Recovery } from '../../demo/recovery.ts';
+import { DemoPlace, type RunningDemo } from '../support/demo-place.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-const MAIN = fileURLToPath(new URL('../../demo/main.ts', import.meta.url));
-/** `--once` promises 3 minutes. */
-const ONCE_MS = 175_000;
-
-let folder: string;
+let place: DemoPlace;
 beforeEach(async () => {
-  folder = await realpath(await mkdtemp(join(tmpdir(), 'hf-demo-')));
+  place = await DemoPlace.open();
 });
 afterEach(async () => {
-  await rm(folder, { recursive: true, force: true });
+  await place[Symbol.asyncDispose]();
 });
-
-function demo(...args: string[]) {
-  return execa(process.execPath, ['--import', 'tsx', MAIN, ...args], {
-    env: { TMPDIR: folder },
-    reject: false,
-    forceKillAfterDelay: false,
-    timeout: ONCE_MS,
-  });
-}
-
-/** Folders of the demonstration, and processes that have one in their command line. */
-async function leftOvers(): Promise<string[]> {
-  const folders = (await readdir(folder)).filter((name) => name.startsWith('holdfast-'));
-  return [...folders, ...commandLines().filter((line) => line.includes(`${folder}/holdfast-demo-`))];
-}
-
-/** Empty where the system has no /proc. */
-function commandLines(): string[] {
-  try {
-    return readdirSync('/proc').flatMap((pid) => (/^\d+$/.test(pid) ? commandLine(pid) : []));
-  } catch {
-    return [];
-  }
-}
-
-function commandLine(pid: string): string[] {
-  try {
-    return [readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')];
-  } catch {
-    // It has ended meanwhile.
-    return [];
-  }
-}
 
 describe('npm run demo', () => {
   it('loses nothing, doubles nothing and keeps the order on both platforms through cuts, outage, freeze and kill', async () => {
-    const { exitCode, stdout, stderr } = await demo('--once', '--json');
+    const { exitCode, stdout, stderr } = await place.demo('--once', '--json');
     expect(stdout.split('\n'), stderr).toHaveLength(1);
     const result = JSON.parse(stdout);
     expect(result, stderr).toMatchObject({ lost: 0, doubled: 0, outOfOrder: 0, stray: 0, failures: [] });
@@ -75,44 +33,27 @@ describe('npm run demo', () => {
     expect(result.silences).toHaveLength(7);
     expect(result.takeovers).toBeGreaterThanOrEqual(2);
     expect(exitCode).toBe(0);
-    expect(await leftOvers()).toEqual([]);
-  });
-
-  it.each([
-    ['cursor', 'lost', ['lost']],
-    ['dedupe', 'doubled', ['doubled']],
-    ['fence', 'lost or doubled', ['lost', 'doubled']],
-  ])('shows what the safeguard "%s" is for: without it, messages are %s', async (safeguard, _, damages) => {
-    const { exitCode, stdout, stderr } = await demo('--once', '--json', '--sabotage', safeguard);
-    const result = JSON.parse(stdout);
-    expect(
-      damages.reduce((sum, damage) => sum + result[damage], 0),
-      stderr,
-    ).toBeGreaterThan(0);
-    // The numbers tell, and not an act that went wrong.
-    expect(result.failures).toEqual([]);
-    expect(exitCode).toBe(1);
-    expect(await leftOvers()).toEqual([]);
+    expect(await place.leftOvers()).toEqual([]);
   });
 
   it('drains everything and leaves when Ctrl-C comes in the middle of an act', async () => {
-    const running = demo('--once');
+    const running = place.demo('--once');
     await sees(running, '▶ 1/');
     running.kill('SIGINT');
     const { exitCode, stdout } = await running;
     expect(stdout).toContain('nothing is left running');
     expect(exitCode).toBe(130);
-    expect(await leftOvers()).toEqual([]);
+    expect(await place.leftOvers()).toEqual([]);
   });
 
   it('leaves nothing running when it is killed: its processes drain, and the last one stops Redis', async () => {
-    const running = demo('--once');
+    const running = place.demo('--once');
     await sees(running, '▶ 1/');
-    const ours = commandLines().filter((line) => line.includes(`${folder}/holdfast-demo-`));
+    const ours = place.processes();
     expect(ours.length).toBeGreaterThan(2);
     running.kill('SIGKILL');
     await running;
-    const left = () => commandLines().filter((line) => line.includes(`${folder}/holdfast-demo-`));
+    const left = () => place.processes();
     await waitUntil('its processes to leave', () => left().length === 0, {
       timeoutMs: 15_000,
       explain: () => left().join('\n'),
@@ -120,18 +61,18 @@ describe('npm run demo', () => {
   });
 
   it('leaves nothing running either when it is told twice to end, while its processes start', async () => {
-    const running = demo();
+    const running = place.demo();
     await sees(running, 'Starting');
     running.kill('SIGTERM');
     await sees(running, 'again to hurry');
     running.kill('SIGINT');
     expect((await running).exitCode).toBe(143);
-    expect(await leftOvers()).toEqual([]);
+    expect(await place.leftOvers()).toEqual([]);
   });
 });
 
 /** Waits until the output contains `text`. @throws Error when it ends without */
-function sees(running: ReturnType<typeof demo>, text: string): Promise<void> {
+function sees(running: RunningDemo, text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     let output = '';
     running.stdout.on('data', (chunk) => {

@@ -275,15 +275,14 @@ describe.skipIf(noProxy !== null)('the founding incident, QQ and Telegram behind
   /** @returns how long both took to be back at their platforms, ms */
   async function reconnect(): Promise<number> {
     await Promise.all([proxy.restart(), qq.faults.acceptDials(), telegram.faults.reachable()]);
+    isCutOff = false;
     const mark = telegram.journal.mark();
     const polled = () =>
       telegram.journal.of('answer', ({ method, status }) => method === 'getupdates' && status === 200, mark).length > 0;
-    const tookMs = await waitUntil('both to be back', () => qq.view().live && polled(), {
+    return await waitUntil('both to be back', () => qq.view().live && polled(), {
       timeoutMs: 2 * BACK_WITHIN_MS,
       explain: () => installation.tails(),
     });
-    isCutOff = false;
-    return tookMs;
   }
 
   it('resumes after each of five idle cuts, learns to be less idle, and says so (F01, F26)', {

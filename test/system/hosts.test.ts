@@ -20,8 +20,8 @@ import { waitUntil } from '../support/wait-until.ts';
 const HEARTBEAT_MS = 1_000;
 /** The platform keeps a socket that it hears nothing from this long (test/emulators/qq/README.md). */
 const PLATFORM_KEEPS_MS = 2.5 * HEARTBEAT_MS;
-/** A takeover is done within the lease and this, ms. */
-const AFTER_LEASE_MS = 1_500;
+/** A takeover is done within the lease and this, ms: beside other tests only that it happens; its speed is measured by `npm run chaos:hosts`. */
+const AFTER_LEASE_MS = LONG ? 1_500 : 8_000;
 
 interface Member {
   readonly host: NetHost;
@@ -110,7 +110,7 @@ describe.skipIf(missing !== null)('workers on two hosts, Redis and scheduler on 
       await waitUntil('the cut worker to let go', () => sockets(owner) === 0, { timeoutMs: leaseMs + AFTER_LEASE_MS });
       const letGoAt = Date.now();
       await waitUntil('the other to resume', () => qq.journal.count('resumed') > resumes, {
-        timeoutMs: 2 * leaseMs,
+        timeoutMs: leaseMs + AFTER_LEASE_MS,
         explain: () => installation.tails(),
       });
       expect(lastResumed()).toBeGreaterThan(letGoAt);
