@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import type { AgentConfig } from './config/agent.ts';
+import { type AlertsConfig, alertSecrets, alertsConfig } from './config/alerts.ts';
 import type { ConfiguredConnection } from './config/connection.ts';
 import { type ConfigDocument, findDocument } from './config/document.ts';
 import { keyPath, problemLines } from './config/problems.ts';
@@ -21,6 +22,7 @@ import { type LogLevel, registerSecret } from './log.ts';
 import { type ConnectionId, connectionId } from './model.ts';
 
 export type { AgentConfig } from './config/agent.ts';
+export type { AlertSinkConfig, AlertsConfig } from './config/alerts.ts';
 export type { Timings } from './config/timings.ts';
 
 export interface Config {
@@ -41,6 +43,8 @@ export interface Config {
   readonly timings: Timings;
   readonly access: 'open';
   readonly agent: AgentConfig;
+  /** Holds secrets: never leaves the process. */
+  readonly alerts: AlertsConfig;
   readonly connections: readonly ConnectionConfig[];
   /** HTTPS_PROXY and its like, for connections without a proxy of their own. May hold passwords: never leaves the process. */
   readonly proxyEnvironment: ProxyEnvironment;
@@ -171,6 +175,7 @@ function build(
     timings: parsed.timings,
     access: parsed.access,
     agent: withSecrets ? agent : withoutSecrets(agent),
+    alerts: alertsConfig(parsed.alerts),
     connections: parsed.connections.map((connection) => splitConnection(connection, withSecrets)),
     warnings: [...found.warnings, ...warningsAbout(parsed, found.document)],
   };
@@ -209,7 +214,7 @@ function splitConnection(connection: ConfiguredConnection, withSecrets: boolean)
   };
 }
 
-function* secretsOf({ redis, agent, http, connections }: ParsedConfig): Generator<string> {
+function* secretsOf({ redis, agent, alerts, http, connections }: ParsedConfig): Generator<string> {
   if (redis.url !== undefined) {
     const { password } = new URL(redis.url);
     yield password;
@@ -218,6 +223,7 @@ function* secretsOf({ redis, agent, http, connections }: ParsedConfig): Generato
   if (agent.kind === 'openai' && agent.apiKey !== undefined) yield agent.apiKey;
   if (agent.kind === 'webhook') yield agent.secret;
   if (http?.adminToken !== undefined) yield http.adminToken;
+  yield* alertSecrets(alerts.sinks);
   for (const { secrets, proxy } of connections) {
     yield* Object.values(secrets);
     yield* secretsIn(proxy ?? '');
@@ -225,7 +231,7 @@ function* secretsOf({ redis, agent, http, connections }: ParsedConfig): Generato
 }
 
 function* warningsAbout(
-  { redis, agent, access, http, connections }: ParsedConfig,
+  { redis, agent, alerts, access, http, connections }: ParsedConfig,
   document: unknown,
 ): Generator<string> {
   if (http !== undefined) yield 'http: the web role is not built yet; the key is accepted and does nothing';
@@ -237,6 +243,10 @@ function* warningsAbout(
     yield 'access: open, so everyone who can write to the bot reaches the agent';
   }
   if (agent.kind !== 'echo' && isOpenHttp(agent.url)) yield 'agent.url: messages and key travel unencrypted; use https';
+  for (const [index, sink] of alerts.sinks.entries()) {
+    const url = sink.kind === 'webhook' && isOpenHttp(sink.url);
+    if (url) yield `alerts.sinks[${index}].url: what is wrong travels unencrypted; use https`;
+  }
   for (const [index, { urls }] of connections.entries()) {
     for (const [key, url] of Object.entries(urls)) {
       const path = keyPath(['connections', index, key], document);

@@ -7,10 +7,10 @@
  * `X-Holdfast-Timestamp` (seconds), a dot and the body; `Idempotency-Key` is the turn's id and stays the same when a turn
  * is asked again.
  */
-import { createHmac } from 'node:crypto';
 import { z } from 'zod';
 import { FatalError, TransientError } from '../errors.ts';
 import { createHttpClient, type HttpAnswer, type HttpClient } from '../http/client.ts';
+import { signatureHeaders } from '../http/signature.ts';
 import type { InboundEvent } from '../model.ts';
 import type { Agent, AgentReply, AgentTurn } from './agent.ts';
 
@@ -48,24 +48,15 @@ export class WebhookAgent implements Agent {
   async reply(turn: AgentTurn, { signal }: { signal: AbortSignal }): Promise<readonly AgentReply[]> {
     const { url, secret, timeoutMs } = this.#options;
     const json = payloadOf(turn);
-    const timestamp = String(Math.floor(Date.now() / 1_000));
-    const headers = {
-      'idempotency-key': turn.id,
-      'x-holdfast-timestamp': timestamp,
-      // The HTTP client writes the same JSON.
-      'x-holdfast-signature': sign(secret, timestamp, JSON.stringify(json)),
-    };
+    // The HTTP client writes the same JSON.
+    const signature = signatureHeaders(secret, JSON.stringify(json), Date.now());
+    const headers = { 'idempotency-key': turn.id, ...signature };
     const answer = await this.#http.request(
       { method: 'POST', url, headers, json, deadlineMs: timeoutMs, what: 'agent webhook' },
       { signal },
     );
     return readReplies(answer, turn.messages);
   }
-}
-
-/** @returns the value of `X-Holdfast-Signature` */
-function sign(secret: string, timestamp: string, body: string): string {
-  return `sha256=${createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex')}`;
 }
 
 function payloadOf({ id, connectionId, conversation, session, messages, history }: AgentTurn) {

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { LOG_LEVELS } from '../log.ts';
 import { agentSchema } from './agent.ts';
+import { alertsSchema, sinkProblems } from './alerts.ts';
 import { count, keysOf, oneOf, text } from './fields.ts';
 import { PLATFORM_NAMES, PLATFORMS } from './platforms.ts';
 import { timingsSchema } from './timings.ts';
@@ -71,6 +72,7 @@ export const configSchema = keysOf(
     timings: timingsSchema,
     access: oneOf(['open'], 'Who may talk to the agent; open: everyone who can write to the bot.').default('open'),
     agent: agentSchema,
+    alerts: alertsSchema.describe('Who is told when something is wrong.'),
     http: http.optional().describe('For the web role, which is not built yet: accepted with a warning.'),
     connections: z
       .array(connection, { error: 'must be a list: each connection starts with "- id: …"' })
@@ -89,7 +91,13 @@ export const configSchema = keysOf(
       .describe('The connections to hold.'),
   },
   { proxy: 'belongs to a connection; write it there, or set HTTPS_PROXY for all of them' },
-);
+).check((context) => {
+  const { alerts, connections } = context.value;
+  const ids = connections.map(({ id }) => id);
+  for (const [index, key, message] of sinkProblems(alerts.sinks, ids)) {
+    context.issues.push({ code: 'custom', input: undefined, path: ['alerts', 'sinks', index, key], message });
+  }
+});
 
 export type ParsedConfig = z.output<typeof configSchema>;
 

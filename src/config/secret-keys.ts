@@ -6,6 +6,7 @@ export const SECRET_KEYS: ReadonlySet<string> = new Set([
   'apiKey',
   'adminToken',
   'proxy',
+  'webhookUrl',
 ]);
 
 /** `redis.url` may hold a password, so it too may come from a file. */

@@ -4,6 +4,7 @@ import { systemClock } from '../async/clock.ts';
 import type { Config } from '../config.ts';
 import { startScheduler } from '../scheduler/scheduler.ts';
 import { sweepLanes } from '../scheduler/sweep-lanes.ts';
+import { runAlerts } from './alerts.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { Role } from './role.ts';
 import type { Storage } from './storage.ts';
@@ -33,12 +34,14 @@ export function startSchedulerRole({ config, storage, identity, log }: Scheduler
     },
     ended.signal,
   );
+  // Beside the sweeps: neither waits for the other.
+  const alerting = runAlerts({ config, storage, identity, log }, ended.signal);
   return {
     name: 'scheduler',
     ready: scheduler.ready,
     async drain() {
       ended.abort();
-      await scheduler.done;
+      await Promise.all([scheduler.done, alerting]);
     },
   };
 }

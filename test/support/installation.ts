@@ -45,6 +45,7 @@ export interface InstallationOptions {
   readonly timings?: Settings;
   readonly agent?: Settings;
   readonly redis?: Settings;
+  readonly alerts?: Settings;
   /** Added to the environment of every process. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -91,11 +92,12 @@ export class Installation implements AsyncDisposable {
   }
 
   /** Writes holdfast.yaml anew; running processes keep what they have read. */
-  async configure({ connections, timings, agent, redis }: InstallationOptions): Promise<void> {
+  async configure({ connections, timings, agent, redis, alerts }: InstallationOptions): Promise<void> {
     const document = {
       timings: timings ?? (LONG ? {} : SCALED_TIMINGS),
       ...(agent === undefined ? {} : { agent }),
       ...(redis === undefined ? {} : { redis }),
+      ...(alerts === undefined ? {} : { alerts }),
       connections,
     };
     await writeFile(this.configFile, stringify(document), { mode: 0o600 });

@@ -32,7 +32,7 @@ const rows = readRows();
 const ids = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => `F${String(from + index).padStart(2, '0')}`);
 
-const DUE = [...ids(1, 30), 'F33', ...ids(34, 38)];
+const DUE = [...ids(1, 30), 'F32', 'F33', ...ids(34, 38)];
 /** What only real parts can show. */
 const NOT_BY_UNITS = new Set([
   ...ids(1, 6),

@@ -1,0 +1,73 @@
+/** Alerts as configured: sinks, timings, and the loop beside the sweeps. */
+import type { Logger } from 'pino';
+import { runAlerting } from '../alerts/alerting.ts';
+import { createChatSink } from '../alerts/sinks/chat.ts';
+import { createLogSink } from '../alerts/sinks/log.ts';
+import type { Sink } from '../alerts/sinks/sink.ts';
+import { createSlackSink } from '../alerts/sinks/slack.ts';
+import { createWebhookSink } from '../alerts/sinks/webhook.ts';
+import type { AlertSinkConfig, Config } from '../config.ts';
+import { createTransport } from '../http/transport.ts';
+import { connectionId } from '../model.ts';
+import type { ProcessIdentity } from './process-identity.ts';
+import type { Storage } from './storage.ts';
+
+export interface AlertsOptions {
+  readonly config: Config;
+  readonly storage: Storage;
+  readonly identity: ProcessIdentity;
+  readonly log: Logger;
+}
+
+/** Looks are rarer than sweeps, which must be quick; an alert may come a moment late. */
+const LOOKS_PER_DOWN = 20;
+const LOOK_EVERY_MS = { least: 500, most: 2_000 };
+/** Of `alerts.downAfterMs` and at most so long, ms: connections lost together are told together. */
+const GROUP_MS = 5_000;
+const RECOVER_AFTER_MS = 5_000;
+/** A sweep may take as long as it may (10 s), and be followed by another such one. */
+const SWEEP_LATE_MS = 25_000;
+
+/** Runs until `signal` aborts. Never throws. */
+export async function runAlerts({ config, storage, identity, log }: AlertsOptions, signal: AbortSignal): Promise<void> {
+  const { downAfterMs, repeatEveryMs } = config.alerts;
+  const everyMs = Math.min(LOOK_EVERY_MS.most, Math.max(LOOK_EVERY_MS.least, downAfterMs / LOOKS_PER_DOWN));
+  const sinks = [createLogSink(log), ...config.alerts.sinks.map((sink) => openSink(sink, config, storage))];
+  await runAlerting(
+    {
+      client: storage.fenced,
+      keys: storage.keys,
+      who: identity.presence,
+      sinks,
+      settings: {
+        downAfterMs,
+        repeatEveryMs,
+        groupMs: Math.min(GROUP_MS, downAfterMs / 4),
+        recoverAfterMs: Math.min(RECOVER_AFTER_MS, downAfterMs / 4),
+        sweepLateMs: SWEEP_LATE_MS + config.timings.sweepEveryMs,
+      },
+      timings: config.timings,
+      everyMs,
+      log,
+    },
+    signal,
+  );
+}
+
+function openSink(sink: AlertSinkConfig, { proxyEnvironment }: Config, storage: Storage): Sink {
+  const { name } = sink;
+  if (sink.kind === 'chat') {
+    const { fenced: client, keys, deliveries } = storage;
+    const connection = connectionId(sink.connection);
+    return createChatSink({ name, connection, conversation: sink.conversation, client, keys, deliveries });
+  }
+  const { http } = createTransport({ proxy: sink.proxy, environment: proxyEnvironment });
+  switch (sink.kind) {
+    case 'webhook':
+      return createWebhookSink({ name, url: sink.url, secret: sink.secret, http });
+    case 'slack':
+      return createSlackSink({ name, url: sink.webhookUrl, http });
+    default:
+      return sink satisfies never;
+  }
+}
