@@ -21,7 +21,9 @@ const TIMINGS = {
   drainMs: 6_000,
 } as const;
 
-/** The proxy gives up tunnels in which nothing has moved for so long, ms: what is shorter does not count as an idle cut. */
+/** How long the proxy bears with idle tunnels at first, ms: no act is as long. */
+export const PATIENT_PROXY_MS = 600_000;
+/** And how long from the quiet moment on, ms. What is much shorter would not count as an idle cut. */
 export const PROXY_IDLE_MS = 1_800;
 /** Seldom enough that the proxy's patience ends before. */
 const PINGS = { pingEveryMs: 2_400, pongDeadlineMs: 1_000 } as const;

@@ -22,7 +22,7 @@ import {
   CONNECTIONS,
   configText,
   HEARTBEAT_INTERVAL_MS,
-  PROXY_IDLE_MS,
+  PATIENT_PROXY_MS,
   SECRET_VARIABLES,
   type Surroundings,
 } from './settings.ts';
@@ -91,7 +91,7 @@ export class World implements AsyncDisposable {
     const [qq, telegram, proxy] = await Promise.all([
       startQq({ heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS }),
       startTelegram(),
-      IdleCuttingProxy.start({ idleMs: PROXY_IDLE_MS, how: 'reset' }),
+      IdleCuttingProxy.start({ idleMs: PATIENT_PROXY_MS, how: 'reset' }),
     ]);
     const dir = await realpath(await mkdtemp(join(tmpdir(), 'holdfast-demo-')));
     const world = new World(dir, { qq, telegram, proxy }, options);

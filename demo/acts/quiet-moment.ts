@@ -23,10 +23,11 @@ const name = 'idle cuts';
 
 export const quietMoment: Act = {
   name,
-  title: `A quiet moment: nobody speaks, and the proxy cuts tunnels in which nothing has moved for ${PROXY_IDLE_MS / 1_000} s.`,
+  title: `A quiet moment. From now on the proxy cuts tunnels in which nothing has moved for ${PROXY_IDLE_MS / 1_000} s.`,
   async play(stage) {
     const { traffic, proxy, signal } = stage;
     stage.now('people talk');
+    proxy.cutAfter(PROXY_IDLE_MS);
     await sleep(TALK_MS, { signal });
     const from = Date.now();
     const absences = () => ({ qq: qqAbsences(stage, from), telegram: telegramAbsences(stage, from) });

@@ -26,14 +26,16 @@ export interface IdleCut {
 const REOPEN_MS = 5_000;
 
 export class IdleCuttingProxy implements AsyncDisposable {
-  readonly #options: IdleCuttingProxyOptions;
+  readonly #how: IdleCuttingProxyOptions['how'];
   readonly #sockets = new Set<Socket>();
   readonly #cuts: IdleCut[] = [];
+  #idleMs: number;
   #server: Server | null = null;
   #port = 0;
 
-  private constructor(options: IdleCuttingProxyOptions) {
-    this.#options = options;
+  private constructor({ idleMs, how }: IdleCuttingProxyOptions) {
+    this.#idleMs = idleMs;
+    this.#how = how;
   }
 
   static async start(options: IdleCuttingProxyOptions): Promise<IdleCuttingProxy> {
@@ -49,6 +51,11 @@ export class IdleCuttingProxy implements AsyncDisposable {
   /** Tunnels given up so far, oldest first. */
   get cuts(): readonly IdleCut[] {
     return this.#cuts;
+  }
+
+  /** Another patience, ms, from the next thing on that moves in a tunnel. */
+  cutAfter(idleMs: number): void {
+    this.#idleMs = idleMs;
   }
 
   /** Cuts every tunnel; dials are refused from then on. Safe to call twice. */
@@ -100,12 +107,12 @@ export class IdleCuttingProxy implements AsyncDisposable {
     let idle: NodeJS.Timeout | undefined;
     const moved = () => {
       clearTimeout(idle);
-      idle = setTimeout(giveUp, this.#options.idleMs);
+      idle = setTimeout(giveUp, this.#idleMs);
     };
     const giveUp = () => {
       phase = 'given up';
       this.#cuts.push({ at: Date.now(), port });
-      if (this.#options.how === 'reset') end();
+      if (this.#how === 'reset') end();
     };
     const end = () => {
       clearTimeout(idle);
