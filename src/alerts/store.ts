@@ -3,6 +3,7 @@
  * our turn lasts nobody else writes them, so they are read once; after a write whose outcome is unknown, or another's
  * turn, they are read again.
  */
+import { redact } from '../log.ts';
 import { endAlertsTurn, readAlerts, takeAlertsTurn, writeAlerts } from '../state/alerts.ts';
 import type { Keys } from '../state/keys.ts';
 import type { RedisClient } from '../state/redis.ts';
@@ -69,7 +70,8 @@ export class AlertStore {
     if (held === null) return false;
     try {
       const texts = new Map([...stored].map(([name, delivery]) => [name, JSON.stringify(delivery)]));
-      const text = memory === undefined ? {} : { memory: JSON.stringify(memory) };
+      // Reasons quote platforms and proxies.
+      const text = memory === undefined ? {} : { memory: redact(JSON.stringify(memory)) };
       if (!(await writeAlerts(client, keys, who, { ...text, done, stored: texts }))) {
         this.#held = null;
         return false;

@@ -4,14 +4,18 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { Notification } from '../../src/alerts/alert.ts';
+import { observe } from '../../src/alerts/observe.ts';
 import { createChatSink } from '../../src/alerts/sinks/chat.ts';
 import type { Sink } from '../../src/alerts/sinks/sink.ts';
 import { createSlackSink } from '../../src/alerts/sinks/slack.ts';
 import { createHttpClient } from '../../src/http/client.ts';
-import { connectionId } from '../../src/model.ts';
+import { registerSecret } from '../../src/log.ts';
+import { connectionId, type WorkerId } from '../../src/model.ts';
+import { createBudget } from '../../src/state/budget.ts';
 import { laneId } from '../../src/state/keys.ts';
 import type { LaneJobData } from '../../src/state/queues.ts';
-import { AlertBench, BENCH_SETTINGS, webhookTo } from '../support/alert-bench.ts';
+import { reportWorker } from '../../src/state/workers.ts';
+import { AlertBench, BENCH_SETTINGS, BENCH_TIMINGS, webhookTo } from '../support/alert-bench.ts';
 import { type AlertReceiver, startAlertReceiver } from '../support/alert-receiver.ts';
 import { startRedis, useRedis } from '../support/redis.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -195,6 +199,49 @@ describe('a chat', () => {
     const { signal } = new AbortController();
     for (let n = 0; n < 2; n += 1) expect(await chat.send(notification, { status, signal })).toEqual({ kind: 'sent' });
     expect(await client.llen(keys.connection(connection).outbox(laneId(connection, 'chat:7')))).toBe(1);
+  });
+});
+
+describe('what is judged', () => {
+  it('is what Redis has: dead letters, permits that are left, and clocks', async () => {
+    await using bench = await AlertBench.start(redis.server, redis.prefix(), ['a', 'b']);
+    const { client, keys } = bench;
+    await client.hset(keys.connection(connectionId('b')).counters, 'deadLetters', '3');
+    const { signal } = new AbortController();
+    const limits = [{ count: 10, windowMs: 86_400_000 }];
+    await createBudget(client, keys, 'qq', '4711').take('identify', limits, { signal });
+    const report = { roles: [], connections: 0, capacity: 0, eventLoopLagMs: 0, incarnation: 'i', draining: false };
+    await reportWorker(client, keys, 'host-a/1' as WorkerId, report, 60_000);
+    const off = { ...report, wallAt: Date.now() - 60_000 };
+    await client.hset(keys.worker('host-a/1' as WorkerId), 'body', JSON.stringify(off));
+
+    const seen = await observe(client, keys, BENCH_TIMINGS);
+    expect([...seen.deadLetters]).toEqual([
+      ['a', 0],
+      ['b', 3],
+    ]);
+    expect(seen.budgets).toMatchObject([{ platform: 'qq', account: '4711', name: 'identify', count: 10, used: 1 }]);
+    expect(seen.clocks).toEqual([{ host: 'host-a', aheadMs: expect.any(Number) }]);
+    expect(seen.clocks[0]?.aheadMs).toBeLessThan(-50_000);
+    expect(seen.redis).toMatchObject({ maxBytes: null, aof: { enabled: true, healthy: true } });
+  });
+
+  it('is told without the secrets that a platform quotes', async () => {
+    const forget = registerSecret('the-secret-in-a-reason');
+    await using receiver = await startAlertReceiver();
+    receiver.mode = 'fail';
+    await using bench = await AlertBench.start(redis.server, redis.prefix(), ['a']);
+    bench.alerting([webhookTo(receiver)]);
+    await bench.watched();
+    await bench.lose('a', 'refused: the-secret-in-a-reason is no token');
+    await waitUntil('an attempt', () => receiver.calls.length > 0);
+    const { client, keys } = bench;
+    const stored = JSON.stringify([await client.hgetall(keys.alerts.deliveries), await client.get(keys.alerts.memory)]);
+    expect(stored).toContain('is no token');
+    expect(stored + JSON.stringify(receiver.calls)).not.toMatch(
+      /the-secret-in-a-reason|the-secret-of-the-alert-receiver/,
+    );
+    forget();
   });
 });
 
