@@ -53,6 +53,7 @@ export function configText({ qq: { appId, apiBaseUrl, tokenUrl }, telegram, prox
   return stringify({
     timings: TIMINGS,
     agent: { kind: 'echo', delayMs: AGENT_DELAY_MS },
+    http: false,
     connections: [
       {
         id: CONNECTIONS.qq,

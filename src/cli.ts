@@ -79,7 +79,7 @@ function toServeFlags({ capacity, processes, maxTenure, supervised }: Flags): Se
 // The commands that serve load BullMQ and all adapters; `status` must not wait for those.
 program
   .command('up')
-  .description('run everything in the foreground: connections (in child processes), scheduler, agent, delivery')
+  .description('run everything in the foreground: connections (in child processes), scheduler, agent, delivery, web')
   .addOption(capacity())
   .addOption(
     new Option('--processes <n>', 'child processes that hold connections').argParser(positiveInteger).default(1),
@@ -111,6 +111,11 @@ program
   .command('scheduler')
   .description('judge connections and keep their jobs in the queue; any number may run')
   .action(leaveWith(async () => (await import('./commands/serve.ts')).scheduler(configFile())));
+
+program
+  .command('web')
+  .description('answer HTTP: health checks, API, queues; any number may run')
+  .action(leaveWith(async () => (await import('./commands/serve.ts')).web(configFile())));
 
 program
   .command('status')

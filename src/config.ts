@@ -11,6 +11,7 @@ import type { AgentConfig } from './config/agent.ts';
 import { type AlertsConfig, alertSecrets, alertsConfig } from './config/alerts.ts';
 import type { ConfiguredConnection } from './config/connection.ts';
 import { type ConfigDocument, findDocument } from './config/document.ts';
+import { type HttpConfig, httpConfig } from './config/http.ts';
 import { keyPath, problemLines } from './config/problems.ts';
 import { pathId, type Resolved, resolveReferences } from './config/references.ts';
 import { configSchema, type ParsedConfig } from './config/schema.ts';
@@ -23,6 +24,7 @@ import { type ConnectionId, connectionId } from './model.ts';
 
 export type { AgentConfig } from './config/agent.ts';
 export type { AlertSinkConfig, AlertsConfig } from './config/alerts.ts';
+export type { HttpConfig } from './config/http.ts';
 export type { Timings } from './config/timings.ts';
 
 export interface Config {
@@ -45,6 +47,8 @@ export interface Config {
   readonly agent: AgentConfig;
   /** Holds secrets: never leaves the process. */
   readonly alerts: AlertsConfig;
+  /** `null`: the web role is switched off. */
+  readonly http: HttpConfig | null;
   readonly connections: readonly ConnectionConfig[];
   /** HTTPS_PROXY and its like, for connections without a proxy of their own. May hold passwords: never leaves the process. */
   readonly proxyEnvironment: ProxyEnvironment;
@@ -176,6 +180,7 @@ function build(
     access: parsed.access,
     agent: withSecrets ? agent : withoutSecrets(agent),
     alerts: alertsConfig(parsed.alerts),
+    http: httpConfig(parsed.http, withSecrets),
     connections: parsed.connections.map((connection) => splitConnection(connection, withSecrets)),
     warnings: [...found.warnings, ...warningsAbout(parsed, found.document)],
   };
@@ -222,7 +227,7 @@ function* secretsOf({ redis, agent, alerts, http, connections }: ParsedConfig): 
   }
   if (agent.kind === 'openai' && agent.apiKey !== undefined) yield agent.apiKey;
   if (agent.kind === 'webhook') yield agent.secret;
-  if (http?.adminToken !== undefined) yield http.adminToken;
+  if (http !== false && http.adminToken !== undefined) yield http.adminToken;
   yield* alertSecrets(alerts.sinks);
   for (const { secrets, proxy } of connections) {
     yield* Object.values(secrets);
@@ -230,11 +235,15 @@ function* secretsOf({ redis, agent, alerts, http, connections }: ParsedConfig): 
   }
 }
 
+const SHORT_TOKEN = 16;
+
 function* warningsAbout(
   { redis, agent, alerts, access, http, connections }: ParsedConfig,
   document: unknown,
 ): Generator<string> {
-  if (http !== undefined) yield 'http: the web role is not built yet; the key is accepted and does nothing';
+  if (http !== false && http.adminToken !== undefined && http.adminToken.length < SHORT_TOKEN) {
+    yield `http.adminToken: shorter than ${SHORT_TOKEN} characters can be guessed; make one with "openssl rand -hex 24"`;
+  }
   if (connections.length === 0) yield 'connections: none is configured, so nothing will be held';
   if (redis.url !== undefined && hasKey(document, 'redis', 'appendfsync')) {
     yield 'redis.appendfsync: belongs to the embedded Redis, and does nothing beside redis.url';

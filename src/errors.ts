@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'HOST_UNFIT'
   | 'HTTP_STATUS'
   | 'HTTP_BODY'
+  | 'LISTEN_FAILED'
   | 'PLATFORM_REFUSED'
   | 'RATE_LIMITED'
   | 'REDIS_UNAVAILABLE'

@@ -19,7 +19,7 @@ export interface ServeFlags {
 }
 
 export async function up(file: string | undefined, flags: ServeFlags): Promise<number> {
-  return run(file, ['scheduler', 'agent', 'delivery'], flags, childArguments(file, ['connections'], flags));
+  return run(file, ['scheduler', 'agent', 'delivery', 'web'], flags, childArguments(file, ['connections'], flags));
 }
 
 export async function worker(file: string | undefined, roles: readonly RoleName[], flags: ServeFlags): Promise<number> {
@@ -28,8 +28,15 @@ export async function worker(file: string | undefined, roles: readonly RoleName[
 }
 
 export async function scheduler(file: string | undefined): Promise<number> {
-  return run(file, ['scheduler'], { capacity: 0, processes: 0, maxTenureMs: null, supervised: false }, null);
+  return run(file, ['scheduler'], NO_FLAGS, null);
 }
+
+export async function web(file: string | undefined): Promise<number> {
+  return run(file, ['web'], NO_FLAGS, null);
+}
+
+/** For roles that hold nothing. */
+const NO_FLAGS: ServeFlags = { capacity: 0, processes: 0, maxTenureMs: null, supervised: false };
 
 function childArguments(file: string | undefined, roles: readonly RoleName[], flags: ServeFlags): string[] {
   const config = file === undefined ? [] : ['--config', file];

@@ -17,6 +17,15 @@ export interface ConfigDocument {
   readonly warnings: readonly string[];
 }
 
+/** What people set and then expect to count, also beside a file. */
+const READ_WITHOUT_FILE = [
+  'REDIS_URL',
+  'QQ_APP_ID',
+  'QQ_CLIENT_SECRET',
+  'TELEGRAM_BOT_TOKEN',
+  'HOLDFAST_AGENT_URL',
+  'HOLDFAST_ADMIN_TOKEN',
+];
 const FILE_NAMES = ['holdfast.yaml', 'holdfast.yml', 'holdfast.json'];
 
 /**
@@ -30,9 +39,7 @@ export function findDocument(file: string | undefined, cwd: string, env: Env): C
 }
 
 function fromFile(path: string, env: Env): ConfigDocument {
-  const unread = ['REDIS_URL', 'QQ_APP_ID', 'QQ_CLIENT_SECRET', 'TELEGRAM_BOT_TOKEN', 'HOLDFAST_AGENT_URL'].filter(
-    (name) => env[name],
-  );
+  const unread = READ_WITHOUT_FILE.filter((name) => env[name]);
   const text = readText(path);
   const ignored = unread.filter((name) => !text.includes(`\${${name}}`));
   return {
@@ -121,6 +128,7 @@ function fromEnvironment(cwd: string, env: Env): ConfigDocument {
     document: {
       redis: present({ url: take('REDIS_URL', 'redis.url') }),
       ...(agentUrl === undefined ? {} : { agent: present(agent) }),
+      http: present({ adminToken: take('HOLDFAST_ADMIN_TOKEN', 'http.adminToken') }),
       connections: [
         ...(hasQq ? [{ id: 'qq-main', platform: 'qq', ...present(qq) }] : []),
         ...(telegram.token === undefined ? [] : [{ id: 'tg-main', platform: 'telegram', ...present(telegram) }]),

@@ -4,6 +4,7 @@ import { LOG_LEVELS } from '../log.ts';
 import { agentSchema } from './agent.ts';
 import { alertsSchema, sinkProblems } from './alerts.ts';
 import { count, keysOf, oneOf, text } from './fields.ts';
+import { httpSchema } from './http.ts';
 import { PLATFORM_NAMES, PLATFORMS } from './platforms.ts';
 import { timingsSchema } from './timings.ts';
 
@@ -52,12 +53,6 @@ const redisWithSentinels = redis.check((context) => {
   }
 });
 
-const http = keysOf({
-  host: text('Address to listen on.', 'host: 127.0.0.1').default('127.0.0.1'),
-  port: count(8_420, 'Port to listen on.', { least: 0, most: 65_535 }),
-  adminToken: text('Token that the API asks for.', 'adminToken: ${HOLDFAST_ADMIN_TOKEN}').optional(),
-});
-
 const connection = z.discriminatedUnion('platform', PLATFORMS, {
   error: ({ input }) =>
     typeof input === 'object' && input !== null
@@ -73,7 +68,7 @@ export const configSchema = keysOf(
     access: oneOf(['open'], 'Who may talk to the agent; open: everyone who can write to the bot.').default('open'),
     agent: agentSchema,
     alerts: alertsSchema.describe('Who is told when something is wrong.'),
-    http: http.optional().describe('For the web role, which is not built yet: accepted with a warning.'),
+    http: httpSchema,
     connections: z
       .array(connection, { error: 'must be a list: each connection starts with "- id: …"' })
       .default([])

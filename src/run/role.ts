@@ -1,4 +1,4 @@
-export const ROLE_NAMES = ['connections', 'scheduler', 'agent', 'delivery'] as const;
+export const ROLE_NAMES = ['connections', 'scheduler', 'agent', 'delivery', 'web'] as const;
 export type RoleName = (typeof ROLE_NAMES)[number];
 
 /** One of the jobs a process can do. */

@@ -10,18 +10,20 @@ import type { ConnectionId } from '../model.ts';
 import { Measurements } from '../state/measurements.ts';
 import { MemoryGauge } from '../state/memory-gauge.ts';
 import type { Safeguards } from '../state/safeguards.ts';
+import type { Listener } from '../web/listener.ts';
 import { createAdapters } from './adapters.ts';
 import { type ChildReady, type DrainChild, superviseChild } from './child-supervisor.ts';
 import { startConnectionsRole } from './connections-role.ts';
 import { declareWorkerDead } from './declare-worker-dead.ts';
 import { desiredFromConfig } from './desired-from-config.ts';
-import { foreground, reportUncaught } from './foreground.ts';
+import { type Foreground, foreground, reportUncaught } from './foreground.ts';
 import { keepDesired, writeDesired } from './keep-desired.ts';
 import { startAgentRole, startDeliveryRole } from './message-roles.ts';
 import { type ProcessIdentity, processIdentity } from './process-identity.ts';
 import type { Role, RoleName } from './role.ts';
 import { startSchedulerRole } from './scheduler-role.ts';
 import { openStorage, type Storage } from './storage.ts';
+import { openListener, startWebRole } from './web-role.ts';
 import { createWorkerReporter, type WorkerReporter } from './worker-report.ts';
 
 export interface ServeOptions {
@@ -41,21 +43,43 @@ export interface ServeOptions {
   readonly log: Logger;
 }
 
-/** @returns the exit code: 0 after a drain, 2 when Redis or the configuration is unfit */
-export async function serve(options: ServeOptions): Promise<number> {
-  const { config, log } = options;
+/** @returns the exit code: 0 after a drain, 2 when Redis or the configuration is unfit, or a port is taken */
+export async function serve(asked: ServeOptions): Promise<number> {
+  const { config, log } = asked;
   reportUncaught(log);
   const stop = foreground(log);
   const starting = controllerForMany();
   void stop.ending.then((reason) => starting.abort(new Error(reason)));
-  if (options.supervised) listenToParent(stop.end);
+  if (asked.supervised) listenToParent(stop.end);
   for (const warning of config.warnings) log.warn({ event: 'config' }, warning);
 
+  let listener: Listener | null;
+  try {
+    listener = await openListener(config, asked.roles, log);
+  } catch (error) {
+    log.fatal({ event: 'web-refused', err: error }, explain(error));
+    return 2;
+  }
+  const options = listener === null ? { ...asked, roles: asked.roles.filter((role) => role !== 'web') } : asked;
+  try {
+    return await serveOver(options, listener, stop, starting.signal);
+  } finally {
+    await listener?.close();
+  }
+}
+
+async function serveOver(
+  options: ServeOptions,
+  listener: Listener | null,
+  stop: Foreground,
+  starting: AbortSignal,
+): Promise<number> {
+  const { config, log } = options;
   let storage: Storage;
   try {
-    storage = await openStorage(config, options.cwd, log, starting.signal);
+    storage = await openStorage(config, options.cwd, log, starting);
   } catch (error) {
-    if (starting.signal.aborted) return 0;
+    if (starting.aborted) return 0;
     log.fatal({ event: 'redis-unfit', err: error }, explain(error));
     return 2;
   }
@@ -64,12 +88,18 @@ export async function serve(options: ServeOptions): Promise<number> {
   const ended = controllerForMany();
   let askedAt = performance.now();
   try {
-    const running = startRoles(options, storage, identity, await beginDesired(options, storage), ended.signal);
+    const running = startRoles(
+      options,
+      { storage, listener },
+      identity,
+      await beginDesired(options, storage),
+      ended.signal,
+    );
     await Promise.race([Promise.all(running.parts.map((part) => part.ready)), stop.ending]);
     if (options.maxTenureMs !== null) {
       setTimeout(() => stop.end('maximum tenure reached'), options.maxTenureMs).unref();
     }
-    if (!starting.signal.aborted) tellReady(log, identity, options);
+    if (!starting.aborted) tellReady(log, identity, options);
     const reason = await stop.ending;
     askedAt = performance.now();
     running.reporter.draining();
@@ -103,7 +133,7 @@ interface Running {
 
 function startRoles(
   options: ServeOptions,
-  storage: Storage,
+  { storage, listener }: { readonly storage: Storage; readonly listener: Listener | null },
   identity: ProcessIdentity,
   dataName: string,
   ended: AbortSignal,
@@ -169,6 +199,11 @@ function startRoles(
         log,
       }),
     );
+  }
+  if (listener !== null) {
+    const holdsConnections = roles.includes('connections') || options.children !== null;
+    const others = Promise.all(parts.map((part) => part.ready));
+    parts.push(startWebRole({ config, storage, identity, listener, holdsConnections, others, log }));
   }
   const desired = keepDesired(
     {

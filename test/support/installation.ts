@@ -46,6 +46,8 @@ export interface InstallationOptions {
   readonly agent?: Settings;
   readonly redis?: Settings;
   readonly alerts?: Settings;
+  /** `'default'`: as without the key. @defaultValue false: many installations run at once, and few are looked at */
+  readonly http?: Settings | false | 'default';
   /** Added to the environment of every process. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -92,12 +94,13 @@ export class Installation implements AsyncDisposable {
   }
 
   /** Writes holdfast.yaml anew; running processes keep what they have read. */
-  async configure({ connections, timings, agent, redis, alerts }: InstallationOptions): Promise<void> {
+  async configure({ connections, timings, agent, redis, alerts, http = false }: InstallationOptions): Promise<void> {
     const document = {
       timings: timings ?? (LONG ? {} : SCALED_TIMINGS),
       ...(agent === undefined ? {} : { agent }),
       ...(redis === undefined ? {} : { redis }),
       ...(alerts === undefined ? {} : { alerts }),
+      ...(http === 'default' ? {} : { http }),
       connections,
     };
     await writeFile(this.configFile, stringify(document), { mode: 0o600 });

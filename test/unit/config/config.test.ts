@@ -282,7 +282,7 @@ describe('secrets of the configuration', () => {
 
 describe('warnings', () => {
   it.each([
-    ['http: { port: 8420 }', /^http: the web role is not built yet/],
+    ['http: { adminToken: short }', /^http\.adminToken: shorter than 16 characters/],
     ['log: { level: info }', /^connections: none is configured/],
     [
       'redis: { url: "redis://127.0.0.1", appendfsync: always }',

@@ -1,0 +1,178 @@
+/** The API: the status document, and what an operator may ask for. The command line does the same by the same functions. */
+import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import type { ConnectionId } from '../model.ts';
+import { askConnection, VERBS, type Verb } from '../state/ask.ts';
+import { listDeadMessages, retryDeadMessage } from '../state/dead-messages.ts';
+import { readHistory } from '../state/history.ts';
+import type { Keys } from '../state/keys.ts';
+import type { RedisClient } from '../state/redis.ts';
+import { readStatus, type StatusTimings } from '../status/read.ts';
+import { askRedis } from './ask-redis.ts';
+import { HttpProblem, problemSchema } from './problem.ts';
+import {
+  askedSchema,
+  connectionsSchema,
+  connectionWithHistorySchema,
+  deadMessagesSchema,
+  handoffBodySchema,
+  retriedSchema,
+  statusSchema,
+} from './schemas.ts';
+
+export interface ApiOptions {
+  readonly client: RedisClient;
+  readonly keys: Keys;
+  readonly timings: StatusTimings;
+  readonly signal: AbortSignal;
+}
+
+const HISTORY_SHOWN = 20;
+
+const SUMMARIES: Readonly<Record<Verb, string>> = {
+  pause: 'Take it down until it is resumed; the platform keeps the session',
+  resume: 'Let a paused or parked connection run',
+  restart: 'Start it afresh (its session is kept); also ends a parking',
+  handoff: 'Move it to another worker without losing its session',
+};
+
+const problem = (description: string) => ({
+  description,
+  content: { 'application/problem+json': { schema: problemSchema } },
+});
+const refusals = { 401: problem('No token, or a wrong one.'), 503: problem('Redis does not answer.') };
+const byId = z.strictObject({ id: z.string().min(1).max(64) });
+
+export function installApi(root: FastifyInstance, options: ApiOptions): void {
+  const app = root.withTypeProvider<ZodTypeProvider>();
+  const { client, keys, timings, signal } = options;
+  const status = () => askRedis(signal, () => readStatus(client, keys, timings));
+
+  app.get(
+    '/api/status',
+    {
+      schema: {
+        summary: 'What every connection does, by evidence',
+        tags: ['status'],
+        response: { 200: statusSchema, ...refusals },
+      },
+    },
+    status,
+  );
+  app.get(
+    '/api/connections',
+    {
+      schema: {
+        summary: 'The connections of the status document',
+        tags: ['connections'],
+        response: { 200: connectionsSchema, ...refusals },
+      },
+    },
+    async () => (await status()).connections,
+  );
+  app.get(
+    '/api/connections/:id',
+    {
+      schema: {
+        summary: 'One connection, with its recent history',
+        tags: ['connections'],
+        params: byId,
+        response: { 200: connectionWithHistorySchema, 404: problem('No such connection.'), ...refusals },
+      },
+    },
+    async ({ params: { id } }) => {
+      const connection = (await status()).connections.find((one) => one.id === id);
+      if (connection === undefined) throw unknownConnection(id);
+      const history = await askRedis(signal, () => readHistory(client, keys, id as ConnectionId, HISTORY_SHOWN));
+      return { ...connection, history };
+    },
+  );
+  for (const verb of VERBS) installVerb(root, verb, options);
+  installDeadMessages(root, options);
+}
+
+function installVerb(root: FastifyInstance, verb: Verb, { client, keys, timings, signal }: ApiOptions): void {
+  const withinMs = Math.max(timings.renewEveryMs, timings.sweepEveryMs);
+  root.withTypeProvider<ZodTypeProvider>().post(
+    `/api/connections/:id/${verb}`,
+    {
+      schema: {
+        summary: SUMMARIES[verb],
+        tags: ['connections'],
+        params: byId,
+        body: verb === 'handoff' ? handoffBodySchema : z.strictObject({}).nullish(),
+        response: {
+          202: askedSchema,
+          400: problem('The request is wrong.'),
+          403: problem('Another site may not ask for it.'),
+          404: problem('No such connection.'),
+          409: problem('No other worker could take it.'),
+          ...refusals,
+        },
+      },
+    },
+    async ({ params: { id }, body, log, ip }, reply) => {
+      const target = body != null && 'to' in body ? (body.to ?? null) : null;
+      const asked = await askRedis(signal, () => askConnection(client, keys, id, verb, target));
+      switch (asked.kind) {
+        case 'unknown':
+          throw unknownConnection(id);
+        case 'refused':
+          throw new HttpProblem(409, `${id}: ${asked.reason}`);
+        case 'asked':
+          log.info({ event: 'web.asked', connection: id, verb, target, address: ip }, `${verb} asked for`);
+          return await reply.code(202).send({ id, asked: verb, withinMs });
+        default:
+          return asked satisfies never;
+      }
+    },
+  );
+}
+
+function installDeadMessages(root: FastifyInstance, { client, keys, signal }: ApiOptions): void {
+  const app = root.withTypeProvider<ZodTypeProvider>();
+  app.get(
+    '/api/messages/dead',
+    {
+      schema: {
+        summary: 'Dead letters and sends with an unknown outcome, with their text; the newest 100 per connection',
+        tags: ['messages'],
+        response: { 200: deadMessagesSchema, ...refusals },
+      },
+    },
+    () => askRedis(signal, () => listDeadMessages(client, keys)),
+  );
+
+  const retry = async (id: string): Promise<z.output<typeof retriedSchema>> => {
+    const done = await askRedis(signal, () => retryDeadMessage(client, keys, id));
+    if (!done) throw new HttpProblem(404, `there is no dead letter "${id}"; GET /api/messages/dead names them`);
+    root.log.info({ event: 'web.asked', letter: id, verb: 'retry' }, 'another try asked for');
+    return { id, retried: true };
+  };
+  const response = { 202: retriedSchema, 404: problem('No such letter.'), ...refusals };
+  const summary = 'Put one back into its conversation';
+  app.post(
+    '/api/messages/dead/:connection/:letter/retry',
+    {
+      schema: {
+        summary,
+        tags: ['messages'],
+        params: z.strictObject({ connection: z.string().max(64), letter: z.string().max(64) }),
+        response,
+      },
+    },
+    async ({ params: { connection, letter } }, reply) =>
+      await reply.code(202).send(await retry(`${connection}/${letter}`)),
+  );
+  // The same for those who encode the slash of the id.
+  app.post(
+    '/api/messages/dead/:id/retry',
+    { schema: { hide: true, params: z.strictObject({ id: z.string().max(130) }), response } },
+    async ({ params: { id } }, reply) => await reply.code(202).send(await retry(id)),
+  );
+}
+
+function unknownConnection(id: string): HttpProblem {
+  return new HttpProblem(404, `there is no connection "${id}"; GET /api/connections names them`);
+}

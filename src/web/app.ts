@@ -1,0 +1,171 @@
+/**
+ * The web application: health checks for everyone, and behind the guard the API, metrics and Bull Board. It judges nothing
+ * and holds nothing: all it shows is read from Redis when it is asked for.
+ */
+import type { RequestListener } from 'node:http';
+import cookie from '@fastify/cookie';
+import helmet from '@fastify/helmet';
+import swagger from '@fastify/swagger';
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify';
+import {
+  jsonSchemaTransform,
+  jsonSchemaTransformObject,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod';
+import type { Logger } from 'pino';
+import { controllerForMany } from '../async/abort.ts';
+import type { Keys } from '../state/keys.ts';
+import type { RedisClient } from '../state/redis.ts';
+import type { StatusTimings } from '../status/read.ts';
+import { type ApiOptions, installApi } from './api.ts';
+import { createGuard, createTokenCheck } from './guard.ts';
+import type { Listener } from './listener.ts';
+import { installLogin } from './login.ts';
+import { installProblems } from './problem.ts';
+import { installQueueBoard, type Queues } from './queue-board.ts';
+import { createReadiness, type ReadinessOptions } from './readiness.ts';
+import { healthSchema, readinessSchema } from './schemas.ts';
+import { sessionKey } from './session.ts';
+
+export interface WebOptions extends Pick<ReadinessOptions, 'worker' | 'holdsConnections' | 'started'> {
+  readonly listener: Listener;
+  /** `null`: none is needed, since `listener` is on a loopback address. */
+  readonly adminToken: string | null;
+  /** One whose commands end by themselves. */
+  readonly client: RedisClient;
+  readonly keys: Keys;
+  readonly queues: Queues;
+  readonly timings: StatusTimings;
+  /** Of this package, for the OpenAPI document. */
+  readonly version: string;
+  readonly metrics?: MetricsSource;
+  readonly log: Logger;
+}
+
+export interface MetricsSource {
+  readonly contentType: string;
+  render(signal: AbortSignal): Promise<string>;
+}
+
+export interface Web {
+  /** Stops listening; requests in hand are answered for a moment. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+const BODY_LIMIT = 64 * 1024;
+/** Whatever takes longer is answered with 503, ms. */
+const ANSWER_MS = 5_000;
+
+/** What is no page needs nothing at all. */
+const POLICY = { useDefaults: false, directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] } };
+
+/** Resolves when `listener` is answered by the application. */
+export async function serveWeb(options: WebOptions): Promise<Web> {
+  const { listener, adminToken, log } = options;
+  const ended = controllerForMany();
+  let handler: RequestListener = () => undefined;
+  const app = fastify({
+    loggerInstance: log.child({ role: 'web' }) as FastifyBaseLogger,
+    disableRequestLogging: true,
+    bodyLimit: BODY_LIMIT,
+    // Bull Board's own clients wait for Redis for as long as it is away.
+    handlerTimeout: ANSWER_MS,
+    serverFactory: (handle) => {
+      handler = handle;
+      return listener.server;
+    },
+  });
+  app.setValidatorCompiler(validatorCompiler);
+  // Answers have their types at compile time; checking each again would cost more than reading it.
+  app.setSerializerCompiler(() => JSON.stringify);
+  installProblems(app);
+  await app.register(helmet, {
+    contentSecurityPolicy: POLICY,
+    // For whoever speaks TLS in front to decide.
+    strictTransportSecurity: false,
+    xFrameOptions: { action: 'deny' },
+    referrerPolicy: { policy: 'same-origin' },
+  });
+  app.addHook('onSend', async (_request, reply, payload) => {
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
+    return payload;
+  });
+  await app.register(swagger, openApi(options.version, adminToken !== null));
+  installHealth(app, createReadiness({ ...options, signal: ended.signal }));
+  const check = adminToken === null ? null : createTokenCheck(adminToken);
+  if (adminToken !== null && check !== null) {
+    await app.register(cookie, { secret: sessionKey(adminToken) });
+    await app.register(((open) => installLogin(open, check)) satisfies FastifyPluginAsync);
+  }
+  const guarded: FastifyPluginAsync = async (inside) => {
+    inside.addHook('onRequest', createGuard(check));
+    await installGuarded(inside, options, { ...options, signal: ended.signal });
+  };
+  await app.register(guarded);
+  await app.ready();
+  listener.handOver(handler);
+  return {
+    async close() {
+      ended.abort(new Error('draining'));
+      await listener.close();
+      await app.close();
+    },
+  };
+}
+
+function installHealth(root: FastifyInstance, readiness: ReturnType<typeof createReadiness>): void {
+  const app = root.withTypeProvider<ZodTypeProvider>();
+  app.get(
+    '/healthz',
+    { schema: { summary: 'This process runs', tags: ['health'], response: { 200: healthSchema } } },
+    () => ({ status: 'ok' }) as const,
+  );
+  app.get(
+    '/readyz',
+    {
+      schema: {
+        summary: 'This process does its work, by evidence',
+        tags: ['health'],
+        response: { 200: readinessSchema, 503: readinessSchema },
+      },
+    },
+    async (_request, reply) => {
+      const found = await readiness();
+      return await reply.code(found.ready ? 200 : 503).send(found);
+    },
+  );
+}
+
+async function installGuarded(app: FastifyInstance, { queues, metrics }: WebOptions, api: ApiOptions): Promise<void> {
+  installApi(app, api);
+  app.get('/api/openapi.json', { schema: { hide: true } }, () => app.swagger());
+  if (metrics !== undefined) {
+    app.get('/metrics', { schema: { hide: true } }, async (_request, reply) =>
+      reply.type(metrics.contentType).send(await metrics.render(api.signal)),
+    );
+  }
+  await installQueueBoard(app, '/admin/queues', queues);
+}
+
+function openApi(version: string, needsToken: boolean) {
+  return {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Holdfast',
+        version,
+        description: 'The operator’s view and controls. Bad requests are answered with problem+json (RFC 9457).',
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
+      ...(needsToken
+        ? {
+            components: { securitySchemes: { adminToken: { type: 'http' as const, scheme: 'bearer' } } },
+            security: [{ adminToken: [] }],
+          }
+        : {}),
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  };
+}

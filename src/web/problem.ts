@@ -1,0 +1,84 @@
+/** Whatever cannot be done is told as problem+json (RFC 9457), in words that say what to do. */
+import { STATUS_CODES } from 'node:http';
+import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { explain, GatewayError, TransientError } from '../errors.ts';
+import { redact } from '../log.ts';
+
+export const problemSchema = z
+  .strictObject({
+    type: z.literal('about:blank'),
+    title: z.string().describe('The words of the status code.'),
+    status: z.int(),
+    detail: z.string().describe('What is wrong, and what to do.'),
+    code: z.string().optional().describe('A code of docs/errors.md, where there is one.'),
+    errors: z
+      .array(z.strictObject({ path: z.string(), message: z.string() }))
+      .optional()
+      .describe('What is wrong with the request, value by value.'),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457' });
+
+type Problem = z.output<typeof problemSchema>;
+
+/** Thrown by hooks and handlers: the answer is this status and these words. */
+export class HttpProblem extends Error {
+  override readonly name = 'HttpProblem';
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, detail: string, headers: Readonly<Record<string, string>> = {}) {
+    super(detail);
+    this.status = status;
+    this.headers = headers;
+  }
+}
+
+const RETRY_AFTER_SECONDS = '1';
+
+export function installProblems(app: FastifyInstance): void {
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    if (error instanceof HttpProblem) return sendProblem(reply, error);
+    if (hasZodFastifySchemaValidationErrors(error)) {
+      const errors = error.validation.map(({ instancePath, message }) => ({
+        path: instancePath,
+        message: message ?? 'is wrong',
+      }));
+      return answer(reply, { status: 400, detail: `the ${error.validationContext ?? 'request'} is wrong`, errors });
+    }
+    if (error instanceof TransientError) {
+      const { code } = error;
+      return answer(reply.header('retry-after', RETRY_AFTER_SECONDS), { status: 503, detail: explain(error), code });
+    }
+    const { statusCode = 500 } = error;
+    if (statusCode < 500) return answer(reply, { status: statusCode, detail: error.message });
+    request.log.error({ err: error, event: 'web.defect', path: pathOf(request.url) }, 'a request failed by a defect');
+    const code = error instanceof GatewayError ? error.code : 'BUG';
+    return answer(reply, { status: 500, detail: 'a defect of Holdfast; its log has the stack', code });
+  });
+  app.setNotFoundHandler((request, reply) =>
+    answer(reply, { status: 404, detail: `there is no ${request.method} ${pathOf(request.url)}` }),
+  );
+}
+
+/** For hooks, in whose scope another error handler may rule. */
+export function sendProblem(reply: FastifyReply, { status, headers, message }: HttpProblem): FastifyReply {
+  return answer(reply.headers(headers), { status, detail: message });
+}
+
+/** A query may hold anything, also what belongs in no log. */
+function pathOf(url: string): string {
+  return url.split('?', 1)[0] ?? '';
+}
+
+function answer(reply: FastifyReply, { status, detail, ...rest }: Omit<Problem, 'type' | 'title'>): FastifyReply {
+  const problem: Problem = {
+    type: 'about:blank',
+    title: STATUS_CODES[status] ?? 'Error',
+    status,
+    detail: redact(detail),
+    ...rest,
+  };
+  return reply.code(status).type('application/problem+json').send(JSON.stringify(problem));
+}

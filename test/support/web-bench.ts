@@ -1,0 +1,109 @@
+/**
+ * The web application as tests need it: a real listener on a loopback port, a real Redis, and calls that can say anything
+ * in their headers (`fetch` would not send every Host).
+ */
+import type { Queue } from 'bullmq';
+import { pino } from 'pino';
+import { request } from 'undici';
+import type { WorkerId } from '../../src/model.ts';
+import { createKeys } from '../../src/state/keys.ts';
+import { openQueue, type QueueName } from '../../src/state/queues.ts';
+import { openRedis } from '../../src/state/redis.ts';
+import { recordSweep } from '../../src/state/sweeps.ts';
+import { reportWorker } from '../../src/state/workers.ts';
+import { type MetricsSource, serveWeb } from '../../src/web/app.ts';
+import { listen } from '../../src/web/listener.ts';
+import { TIMINGS } from './one-worker.ts';
+
+export interface WebBenchOptions {
+  readonly path: string;
+  readonly prefix: string;
+  /** @defaultValue none is needed */
+  readonly adminToken?: string;
+  readonly holdsConnections?: boolean;
+  readonly started?: () => boolean;
+  readonly metrics?: MetricsSource;
+}
+
+export interface Call {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests assert what is in it
+  json(): any;
+}
+
+export async function call(url: string, { method = 'GET', headers = {}, body }: Call = {}): Promise<Answer> {
+  const answer = await request(url, {
+    method,
+    headers,
+    body: body ?? null,
+    headersTimeout: 10_000,
+    bodyTimeout: 10_000,
+  });
+  const text = await answer.body.text();
+  return { status: answer.statusCode, headers: answer.headers, text, json: () => JSON.parse(text) };
+}
+
+export const WORKER = 'web-host/1' as WorkerId;
+
+export async function startWebBench(options: WebBenchOptions) {
+  const address = { path: options.path };
+  const keys = createKeys(options.prefix);
+  const ignore = () => undefined;
+  const client = openRedis(address, 'fenced', 'test:web', ignore);
+  const patient = openRedis(address, 'queue', 'test:patient', ignore);
+  await patient.ping();
+  const queue = (name: QueueName): Queue => openQueue(name, keys, address, ignore);
+  const queues = { connections: queue('connections'), turns: queue('turns'), deliveries: queue('deliveries') };
+  const lines: Record<string, unknown>[] = [];
+  const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
+  const listener = await listen({ host: '127.0.0.1', port: 0 });
+  const web = await serveWeb({
+    listener,
+    adminToken: options.adminToken ?? null,
+    client,
+    keys,
+    queues,
+    timings: TIMINGS,
+    worker: WORKER,
+    holdsConnections: options.holdsConnections ?? false,
+    started: options.started ?? (() => true),
+    version: '0.0.0-test',
+    ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
+    log,
+  });
+  return {
+    url: listener.url,
+    keys,
+    client: patient,
+    queues,
+    lines,
+    call: (path: string, how?: Call) => call(`${listener.url}${path}`, how),
+    /** What a process and a scheduler that work write. */
+    async seemAlive(): Promise<void> {
+      await recordSweep(patient, keys, WORKER);
+      const report = {
+        roles: ['web'],
+        connections: 0,
+        capacity: 0,
+        eventLoopLagMs: 0,
+        incarnation: 'i',
+        draining: false,
+      };
+      await reportWorker(patient, keys, WORKER, report, 60_000);
+    },
+    async [Symbol.asyncDispose]() {
+      await web.close();
+      await Promise.all(Object.values(queues).map((each) => each.close()));
+      client.disconnect();
+      patient.disconnect();
+    },
+  };
+}
