@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { keysOf, text, yesOrNo } from './fields.ts';
 
 /** Taken where `http.port` says nothing. */
-export const DEFAULT_HTTP_PORT = 8_420;
+const DEFAULT_HTTP_PORT = 8_420;
 
 const httpKeys = keysOf({
   enabled: yesOrNo(true, 'Whether "up" answers HTTP.'),

@@ -12,7 +12,7 @@ const instant = z.iso.datetime().describe("ISO 8601, by Redis's clock.");
 const ageMs = z.number().nullable().describe('ms; null where unknown.');
 const count = z.int().min(0);
 
-export const connectionSchema = z
+const connectionSchema = z
   .strictObject({
     id: z.string(),
     platform: z.string(),

@@ -51,7 +51,7 @@ export async function call(url: string, { method = 'GET', headers = {}, body }: 
   return { status: answer.statusCode, headers: answer.headers, text, json: () => JSON.parse(text) };
 }
 
-export const WORKER = 'web-host/1' as WorkerId;
+const WORKER = 'web-host/1' as WorkerId;
 
 export async function startWebBench(options: WebBenchOptions) {
   const address = { path: options.path };
