@@ -679,8 +679,8 @@ describe('refusals that pass', () => {
     await held.live();
     expect(qq.journal.count('identify')).toBe(1);
     expect(held.causes.slice(1)).toEqual([
-      { minDelayMs: 1_000, reason: 'the shared identify budget is used up for now: 1 per 5 s' },
-      { minDelayMs: 1_000, reason: 'the shared identify budget is used up for now: 1 per 5 s' },
+      { kind: 'limit', minDelayMs: 1_000, reason: 'the shared identify budget is used up for now: 1 per 5 s' },
+      { kind: 'limit', minDelayMs: 1_000, reason: 'the shared identify budget is used up for now: 1 per 5 s' },
     ]);
   });
 });
