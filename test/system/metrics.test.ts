@@ -7,6 +7,7 @@ import { quiet } from '../support/inbound.ts';
 import { type Installation, install, qqConnection } from '../support/installation.ts';
 import { parseScrape, type Sample, total } from '../support/scraped.ts';
 import { waitUntil } from '../support/wait-until.ts';
+import { call } from '../support/web-bench.ts';
 
 describe('metrics of two workers', () => {
   let qq: QqEmulator;
@@ -15,7 +16,7 @@ describe('metrics of two workers', () => {
 
   beforeAll(async () => {
     qq = await startQq({ heartbeatIntervalMs: 1_000 });
-    installation = await install({ connections: [qqConnection(qq)] });
+    installation = await install({ connections: [qqConnection(qq)], http: { port: 0 } });
     await Promise.all([
       installation.scheduler(),
       installation.worker('connections,agent,delivery'),
@@ -93,5 +94,17 @@ describe('metrics of two workers', () => {
     expect(Number(total(after, 'holdfast_connection_fencing_token'))).toBeGreaterThan(
       Number(total(before, 'holdfast_connection_fencing_token')),
     );
+  });
+
+  it('are what the web role answers, from the command as it is built', async () => {
+    const web = await installation.start('web').ready();
+    const { url } = await web.waitForLine(({ event }) => event === 'web');
+    const answer = await call(`${url}/metrics`);
+    expect([answer.status, answer.headers['content-type']]).toEqual([200, metrics.contentType]);
+    const served = parseScrape(answer.text);
+    const own = await scrape();
+    for (const name of ['holdfast_events_total', 'holdfast_sent_total', 'holdfast_takeover_seconds_count'])
+      expect(total(served, name), name).toBe(total(own, name));
+    expect(total(served, 'holdfast_queue_jobs', { queue: 'connections', state: 'active' })).toBe(1);
   });
 });
