@@ -1,6 +1,7 @@
 /** The role that answers HTTP. Its listener is opened first of all, its application loaded last: nothing waits for it. */
 import { createRequire } from 'node:module';
 import type { Logger } from 'pino';
+import { settledWithin } from '../async/abort.ts';
 import type { Config } from '../config.ts';
 import { ConfigError, explain } from '../errors.ts';
 import { openRedis } from '../state/redis.ts';
@@ -39,6 +40,9 @@ export async function openListener(
   }
 }
 
+/** Loading the application keeps the process busy for some 200 ms, and a takeover may be waiting for the other roles. */
+const OTHERS_FIRST_MS = 1_000;
+
 export interface WebRoleOptions {
   readonly config: Config;
   readonly storage: Storage;
@@ -66,6 +70,7 @@ export function startWebRole({ config, storage, identity, listener, log, ...rest
     () => undefined,
   );
   const start = async (): Promise<Web> => {
+    await settledWithin(rest.others, OTHERS_FIRST_MS).catch(() => undefined);
     const [{ serveWeb }, { createMetrics }] = await Promise.all([
       import('../web/app.ts'),
       import('../metrics/metrics.ts'),
