@@ -23,6 +23,8 @@ export const ALLOWED_UPDATES = [
 
 /** Longest wait of one getUpdates that the platform grants, ms. @see tdlib/telegram-bot-api, `LONG_POLL_MAX_TIMEOUT` */
 export const LONGEST_POLL_MS = 50_000;
+/** A poll shorter than this, soon after one with the same offset, is stretched to it, ms. @see `Client.cpp` */
+export const LEAST_REPEATED_POLL_MS = 3_000;
 /** getUpdates takes whole seconds. */
 export const TIMEOUT_UNIT_MS = 1_000;
 /** Updates per answer, the platform's own maximum. */

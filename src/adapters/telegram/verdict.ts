@@ -6,7 +6,7 @@ import type { ErrorCode } from '../../errors.ts';
 import type { ReconnectCause } from '../../model.ts';
 import { type IdleCuts, NO_CUTS, noteCut, STEADY_CUTS } from '../idle-cut.ts';
 import { type Garbled, inWords, type Refusal, type Unanswered } from './api.ts';
-import { TIMEOUT_UNIT_MS } from './protocol.ts';
+import { LEAST_REPEATED_POLL_MS, TIMEOUT_UNIT_MS } from './protocol.ts';
 
 /** Why a run of polls is over. */
 export type RunEnd =
@@ -186,7 +186,10 @@ function judgeSilence(end: Extract<RunEnd, { cause: 'call' }>, given: Circumstan
   const { cuts, steadyMs } = noteCut(given.setbacks.cuts, end.parkedMs, given.pollMs);
   const verdict = { ...again(given, said), setbacks: { ...given.setbacks, cuts, refusedTokens: 0 } };
   if (steadyMs === null) return verdict;
-  const pollMs = Math.max(TIMEOUT_UNIT_MS, Math.floor((steadyMs * STAY_BELOW) / TIMEOUT_UNIT_MS) * TIMEOUT_UNIT_MS);
+  const shorter = Math.floor((steadyMs * STAY_BELOW) / TIMEOUT_UNIT_MS) * TIMEOUT_UNIT_MS;
+  const pollMs = Math.max(LEAST_REPEATED_POLL_MS, shorter);
+  // As short as it can be already: the cuts go on, and each is absorbed.
+  if (pollMs >= given.pollMs) return verdict;
   const after = `${Math.round(steadyMs / 100) / 10} s`;
   const remark = `idle long polls were cut ${STEADY_CUTS} times after about ${after} (an idle timeout on the way): polling for ${pollMs / 1000} s since`;
   return { ...verdict, reason: `${remark}; last: ${said}`, shorter: { pollMs, remark } };
