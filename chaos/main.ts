@@ -8,10 +8,9 @@
 import { randomInt } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { Narrator } from '../demo/narrator.ts';
-import { explain } from '../src/errors.ts';
-import { Interrupted, interruption, wholeNumber } from './command-line.ts';
+import { interruption, leaveWith, measured, wholeNumber } from './command-line.ts';
 import { withKeptHosts } from './hosts/merge.ts';
 import { markdownOf } from './report.ts';
 import { isGood } from './result.ts';
@@ -45,7 +44,7 @@ function parse(argv: readonly string[]): Arguments {
 async function main(given: Arguments): Promise<number> {
   const { seed, seconds, kills = null, scaled = false, json = false, out } = given;
   using narrator = new Narrator(process.stderr);
-  try {
+  return await measured(seed, narrator, async () => {
     const made = await runChaos({ seed, seconds, kills, scaled, narrator, signal: interruption() });
     const result = out === undefined ? made : await withKeptHosts(out, made);
     const markdown = `${markdownOf(result)}\n`;
@@ -56,19 +55,7 @@ async function main(given: Arguments): Promise<number> {
       await writeFile(join(out, 'chaos-report.json'), `${JSON.stringify(result, null, 2)}\n`);
     }
     return isGood(result) ? 0 : 1;
-  } catch (error) {
-    if (error instanceof Interrupted) {
-      narrator.say(`Ended early (${error.message}).`);
-      return error.exitCode;
-    }
-    narrator.say(`Seed ${seed}: it could not go on: ${explain(error)}`);
-    return 2;
-  }
+  });
 }
 
-try {
-  process.exitCode = await main(parse(process.argv.slice(2)));
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = error.exitCode === 0 ? 0 : 2;
-}
+await leaveWith(() => main(parse(process.argv.slice(2))));

@@ -7,11 +7,10 @@
 import { randomInt } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { Narrator } from '../../demo/narrator.ts';
-import { explain } from '../../src/errors.ts';
 import { whyNoNetHosts } from '../../test/support/net-hosts.ts';
-import { Interrupted, interruption, wholeNumber } from '../command-line.ts';
+import { interruption, leaveWith, measured, wholeNumber } from '../command-line.ts';
 import { markdownOf } from '../report.ts';
 import { readReport, withHosts } from './merge.ts';
 import { type HostsResult, isHostsGood } from './result.ts';
@@ -54,24 +53,12 @@ async function main({ seed, cuts, scaled = false, into }: Arguments): Promise<nu
     narrator.say(`Lost hosts can't be measured here: ${missing}`);
     return 2;
   }
-  try {
+  return await measured(seed, narrator, async () => {
     const result = await runHosts({ seed, cuts, scaled, narrator, signal: interruption() });
     process.stdout.write(`${JSON.stringify(result)}\n`);
     if (into !== undefined) await addTo(into, result);
     return isHostsGood(result) ? 0 : 1;
-  } catch (error) {
-    if (error instanceof Interrupted) {
-      narrator.say(`Ended early (${error.message}).`);
-      return error.exitCode;
-    }
-    narrator.say(`Seed ${seed}: it could not go on: ${explain(error)}`);
-    return 2;
-  }
+  });
 }
 
-try {
-  process.exitCode = await main(parse(process.argv.slice(2)));
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = error.exitCode === 0 ? 0 : 2;
-}
+await leaveWith(() => main(parse(process.argv.slice(2))));

@@ -96,3 +96,18 @@ function fenceAfter(body: string, open: string | null): string | null {
 function closingOf(fence: string): string {
   return FENCE.exec(fence)?.[1] ?? '```';
 }
+
+/**
+ * As {@link splitText}, for a platform that takes only so many replies to one message: what is beyond them stands apart.
+ *
+ * @param maxParts - `null`: as many as it takes
+ */
+export function splitForParts(
+  text: string,
+  limit: number,
+  maxParts: number | null,
+): { readonly parts: readonly string[]; readonly overflow: readonly string[] } {
+  const parts = splitText(text, limit);
+  if (maxParts === null) return { parts, overflow: [] };
+  return { parts: parts.slice(0, maxParts), overflow: parts.slice(maxParts) };
+}

@@ -13,7 +13,7 @@ import { explain, GatewayError } from '../../errors.ts';
 import { HttpFailure } from '../../http/client.ts';
 import type { OutboundPart, SendOutcome } from '../../model.ts';
 import type { Sender } from '../adapter.ts';
-import { splitText } from '../split.ts';
+import { splitForParts } from '../split.ts';
 import type { ApiAnswer, QqApi } from './api.ts';
 import { API_CODES, type ApiClass } from './api-codes.ts';
 import type { Address } from './inbound.ts';
@@ -31,11 +31,7 @@ const TOKEN_RECHECK_MS = 5_000;
 
 export function createQqSender({ api, options }: QqSenderDeps): Sender {
   return {
-    split(text, maxParts) {
-      const parts = splitText(text, options.maxTextLength);
-      if (maxParts === null || parts.length <= maxParts) return { parts, overflow: [] };
-      return { parts: parts.slice(0, maxParts), overflow: parts.slice(maxParts) };
-    },
+    split: (text, maxParts) => splitForParts(text, options.maxTextLength, maxParts),
     async send(part, { signal }) {
       const address = addressOf(part);
       if (address === null) {

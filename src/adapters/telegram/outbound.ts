@@ -10,7 +10,7 @@
 import { TransientError } from '../../errors.ts';
 import type { OutboundPart, ReplyHandle, SendOutcome } from '../../model.ts';
 import type { Sender } from '../adapter.ts';
-import { splitText } from '../split.ts';
+import { splitForParts } from '../split.ts';
 import { type Address, addressOf, addressOfReply, isPrivate } from './address.ts';
 import { type Answer, type Garbled, inWords, type Refusal, type TelegramApi, type Unanswered } from './api.ts';
 import { type Body, bodiesOf } from './body.ts';
@@ -34,11 +34,7 @@ export function createTelegramSender({ api, options }: TelegramSenderDeps): Send
     api.call(method, params, { signal, deadlineMs: options.sendTimeoutMs });
 
   return {
-    split(text, maxParts) {
-      const parts = splitText(text, options.maxTextLength);
-      if (maxParts === null || parts.length <= maxParts) return { parts, overflow: [] };
-      return { parts: parts.slice(0, maxParts), overflow: parts.slice(maxParts) };
-    },
+    split: (text, maxParts) => splitForParts(text, options.maxTextLength, maxParts),
     async send(part, { signal }) {
       const address = addressOf(part);
       if (address === null) {
