@@ -53,6 +53,13 @@ export interface HttpClientOptions {
   readonly connections?: number;
 }
 
+/**
+ * An idle socket is used again for so long, ms, whatever the server offers. Whoever is in between (a forward proxy, a
+ * NAT) may end it at an age of its own choice, and a request written at that moment has an unknown fate: a send without
+ * an idempotency key is then kept for a person instead of being repeated. A new socket costs a round trip or three.
+ */
+const IDLE_FOR_MS = 1_000;
+
 export interface HttpClient {
   /**
    * Any status is an answer; the caller knows what it means.
@@ -70,7 +77,14 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
   const dialer = options.dialer ?? createDialer({ router: () => ({ kind: 'direct' }) });
   const newPool = () => ({
     // The two timeouts are off because the deadline of the call covers them.
-    agent: new Agent({ connect: dialer.connect, headersTimeout: 0, bodyTimeout: 0, connections }),
+    agent: new Agent({
+      connect: dialer.connect,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: IDLE_FOR_MS,
+      keepAliveMaxTimeout: IDLE_FOR_MS,
+      connections,
+    }),
     calls: 0,
   });
   let pool = newPool();

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
@@ -55,6 +56,22 @@ describe('an answer', () => {
     const answer = await client().request(get(`${base}/a/b?c=d`), { signal });
     expect(answer).toMatchObject({ status: 201, json: { method: 'GET', url: '/a/b?c=d' }, retryAfterMs: null });
     expect(answer.headers['x-tps-trace-id']).toBe('T');
+  });
+
+  it('leaves its socket for calls that follow at once, and for no longer than a second, whatever the server offers', async () => {
+    const server = createHttpServer({ keepAliveTimeout: 60_000 }, (_request, response) => response.end('{}'));
+    const sockets = new Set<Socket>();
+    const base = await listen(server, sockets);
+    const http = client();
+    const calls = 8;
+    for (let n = 0; n < calls; n += 1) {
+      expect((await http.request(get(base), { signal })).headers['keep-alive']).toBe('timeout=60');
+    }
+    expect(sockets.size).toBeLessThan(calls);
+    // The server would wait for a minute.
+    for (const socket of sockets) {
+      if (!socket.destroyed) await once(socket, 'close', { signal: AbortSignal.timeout(5_000) });
+    }
   });
 
   it('may be awaited by fifty calls on one signal without a warning of a leak', async () => {
