@@ -3,7 +3,7 @@ import { CommanderError, InvalidArgumentError } from 'commander';
 import type { Narrator } from '../demo/narrator.ts';
 import { explain } from '../src/errors.ts';
 
-export class Interrupted extends Error {
+class Interrupted extends Error {
   readonly exitCode: number;
 
   constructor(name: NodeJS.Signals) {
