@@ -1,14 +1,11 @@
 /** `holdfast connections …`: look at one connection, or ask for a change. What is asked for stands in Redis. */
 import Table from 'cli-table3';
-import type { ConnectionId } from '../model.ts';
 import { askConnection, type Verb } from '../state/ask.ts';
-import { readHistory } from '../state/history.ts';
+import { readConnectionDetail } from '../status/connection-detail.ts';
 import { readStatus } from '../status/read.ts';
 import { EXIT } from './exit-codes.ts';
 import { withReader } from './reading.ts';
 import { connectionTable } from './table.ts';
-
-const HISTORY_SHOWN = 20;
 
 export const connectionsCommand = {
   async list(file: string | undefined, json: boolean): Promise<number> {
@@ -22,19 +19,19 @@ export const connectionsCommand = {
       const status = await readStatus(reader.client, reader.keys, config.timings);
       const connection = status.connections.find((one) => one.id === id);
       if (connection === undefined) return null;
-      const history = await readHistory(reader.client, reader.keys, id as ConnectionId, HISTORY_SHOWN);
-      return { status: { ...status, connections: [connection] }, connection, history };
+      const detail = await readConnectionDetail(reader.client, reader.keys, connection);
+      return { status: { ...status, connections: [connection] }, detail };
     });
     if (found === null) return unknown(id);
     if (json) {
-      process.stdout.write(`${JSON.stringify({ ...found.connection, history: found.history })}\n`);
+      process.stdout.write(`${JSON.stringify(found.detail)}\n`);
       return EXIT.ok;
     }
-    const { counters, route, fencingToken, attempt } = found.connection;
+    const { counters, route, fencingToken, attempt } = found.detail;
     const facts = new Table({ style: { head: [], border: [] } });
     facts.push(['route', route ?? '–'], ['fencing token', fencingToken ?? '–'], ['attempt', attempt]);
     facts.push(...Object.entries(counters));
-    const history = found.history.map(
+    const history = found.detail.history.map(
       ({ at, what, detail }) => `  ${at}  ${what}${detail === null ? '' : `: ${detail}`}`,
     );
     process.stdout.write(`${connectionTable(found.status)}\n${facts}\nHistory, newest first:\n${history.join('\n')}\n`);

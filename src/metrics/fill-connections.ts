@@ -5,8 +5,8 @@ import type { Backlog } from '../state/backlog.ts';
 import { reconnectField } from '../state/measurements.ts';
 import { type ConnectionEvidence, deriveConnection } from '../status/derive.ts';
 import type { ConnectionStateName, ConnectionStatus } from '../status/document.ts';
+import type { Snapshot } from '../status/read-snapshot.ts';
 import type { MetricName } from './catalog.ts';
-import type { Snapshot } from './read-snapshot.ts';
 import type { Labels, Sheet } from './sheet.ts';
 
 /** A record, so that no state is forgotten. */

@@ -1,8 +1,8 @@
 /** What a scrape says of the installation as a whole: workers, scheduler, queues, budgets, latencies, Redis. */
 import { LATENCY_BOUNDS_MS, type LatencyName } from '../state/measurements.ts';
 import type { RedisFacts } from '../state/redis-facts.ts';
+import { JOB_STATES, type Snapshot } from '../status/read-snapshot.ts';
 import type { MetricName } from './catalog.ts';
-import { JOB_STATES, type Snapshot } from './read-snapshot.ts';
 import type { Sheet } from './sheet.ts';
 
 const HISTOGRAMS: Readonly<Record<LatencyName, MetricName>> = {

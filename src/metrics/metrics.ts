@@ -7,9 +7,9 @@ import type { Logger } from 'pino';
 import { withDeadline } from '../async/abort.ts';
 import { explain } from '../errors.ts';
 import { readRedisFacts } from '../state/redis-facts.ts';
+import { readSnapshot, type SnapshotSource } from '../status/read-snapshot.ts';
 import { fillConnections } from './fill-connections.ts';
 import { fillInstallation, fillRedis } from './fill-installation.ts';
-import { readSnapshot, type SnapshotSource } from './read-snapshot.ts';
 import { CONTENT_TYPE, Sheet } from './sheet.ts';
 
 export interface MetricsDeps extends SnapshotSource {

@@ -133,9 +133,11 @@ export interface RedisFitness {
   readonly version: string;
   readonly runId: string;
   readonly uptimeMs: number;
-  /** `none`: nothing survives a Redis restart. */
-  readonly durability: 'always' | 'everysec' | 'no' | 'none';
+  readonly durability: Durability;
 }
+
+/** How soon Redis has what it took on disk (`appendfsync`); `none`: nothing survives its restart. */
+export type Durability = 'always' | 'everysec' | 'no' | 'none';
 
 /**
  * Checks version (7.0 or newer: the scripts use function flags) and eviction policy.
@@ -170,7 +172,7 @@ export async function checkRedis(client: RedisClient): Promise<RedisFitness> {
   };
 }
 
-async function durabilityOf(client: RedisClient, aof: boolean): Promise<RedisFitness['durability']> {
+export async function durabilityOf(client: RedisClient, aof: boolean): Promise<Durability> {
   if (!aof) return 'none';
   try {
     const answer = (await client.config('GET', 'appendfsync')) as string[];

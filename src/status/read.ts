@@ -29,7 +29,10 @@ export interface AllEvidence {
 
 /** @throws TransientError or the client's own error when Redis does not answer */
 export async function readStatus(client: RedisClient, keys: Keys, timings: StatusTimings): Promise<StatusDocument> {
-  const { moment, sweep, workers, connections } = await readAllEvidence(client, keys, timings);
+  return statusOf(await readAllEvidence(client, keys, timings));
+}
+
+export function statusOf({ moment, sweep, workers, connections }: AllEvidence): StatusDocument {
   return {
     at: new Date(moment.now).toISOString(),
     scheduler: {

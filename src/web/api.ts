@@ -2,19 +2,18 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import type { ConnectionId } from '../model.ts';
 import { askConnection, VERBS, type Verb } from '../state/ask.ts';
 import { listDeadMessages, retryDeadMessage } from '../state/dead-messages.ts';
-import { readHistory } from '../state/history.ts';
 import type { Keys } from '../state/keys.ts';
 import type { RedisClient } from '../state/redis.ts';
+import { readConnectionDetail } from '../status/connection-detail.ts';
 import { readStatus, type StatusTimings } from '../status/read.ts';
 import { askRedis } from './ask-redis.ts';
 import { HttpProblem, problemSchema } from './problem.ts';
 import {
   askedSchema,
+  connectionDetailSchema,
   connectionsSchema,
-  connectionWithHistorySchema,
   deadMessagesSchema,
   handoffBodySchema,
   retriedSchema,
@@ -28,8 +27,6 @@ export interface ApiOptions {
   readonly signal: AbortSignal;
 }
 
-const HISTORY_SHOWN = 20;
-
 const SUMMARIES: Readonly<Record<Verb, string>> = {
   pause: 'Take it down until it is resumed; the platform keeps the session',
   resume: 'Let a paused or parked connection run',
@@ -37,11 +34,11 @@ const SUMMARIES: Readonly<Record<Verb, string>> = {
   handoff: 'Move it to another worker without losing its session',
 };
 
-const problem = (description: string) => ({
+export const problem = (description: string) => ({
   description,
   content: { 'application/problem+json': { schema: problemSchema } },
 });
-const refusals = { 401: problem('No token, or a wrong one.'), 503: problem('Redis does not answer.') };
+export const refusals = { 401: problem('No token, or a wrong one.'), 503: problem('Redis does not answer.') };
 const byId = z.strictObject({ id: z.string().min(1).max(64) });
 
 export function installApi(root: FastifyInstance, options: ApiOptions): void {
@@ -75,17 +72,16 @@ export function installApi(root: FastifyInstance, options: ApiOptions): void {
     '/api/connections/:id',
     {
       schema: {
-        summary: 'One connection, with its recent history',
+        summary: 'One connection, with its history, its last log lines and errors',
         tags: ['connections'],
         params: byId,
-        response: { 200: connectionWithHistorySchema, 404: problem('No such connection.'), ...refusals },
+        response: { 200: connectionDetailSchema, 404: problem('No such connection.'), ...refusals },
       },
     },
     async ({ params: { id } }) => {
       const connection = (await status()).connections.find((one) => one.id === id);
       if (connection === undefined) throw unknownConnection(id);
-      const history = await askRedis(signal, () => readHistory(client, keys, id as ConnectionId, HISTORY_SHOWN));
-      return { ...connection, history };
+      return await askRedis(signal, () => readConnectionDetail(client, keys, connection));
     },
   );
   for (const verb of VERBS) installVerb(root, verb, options);

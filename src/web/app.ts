@@ -21,6 +21,7 @@ import type { StatusTimings } from '../status/read.ts';
 import { type ApiOptions, installApi } from './api.ts';
 import { createGuard, createTokenCheck } from './guard.ts';
 import type { Listener } from './listener.ts';
+import { installLive } from './live.ts';
 import { installLogin } from './login.ts';
 import { installProblems } from './problem.ts';
 import { installQueueBoard, type Queues } from './queue-board.ts';
@@ -137,8 +138,10 @@ function installHealth(root: FastifyInstance, readiness: ReturnType<typeof creat
   );
 }
 
-async function installGuarded(app: FastifyInstance, { queues, metrics }: WebOptions, api: ApiOptions): Promise<void> {
+async function installGuarded(app: FastifyInstance, options: WebOptions, api: ApiOptions): Promise<void> {
+  const { queues, metrics, version } = options;
   installApi(app, api);
+  installLive(app, { ...api, queues: Object.values(queues), version });
   app.get('/api/openapi.json', { schema: { hide: true } }, () => app.swagger());
   if (metrics !== undefined) {
     app.get('/metrics', { schema: { hide: true } }, async (_request, reply) =>

@@ -5,7 +5,18 @@
 import { z } from 'zod';
 import type { DeadMessage } from '../state/dead-messages.ts';
 import type { HistoryEntry } from '../state/history.ts';
+import type { ConnectionDetail, LoggedError, LoggedLine } from '../status/connection-detail.ts';
 import type { ConnectionStatus, StatusDocument, WorkerStatus } from '../status/document.ts';
+import { DURABILITIES, type OverviewDocument } from '../status/overview.ts';
+import type { Tenure } from '../status/tenures.ts';
+import {
+  LONGEST_HOURS,
+  MARK_KINDS,
+  type Mark,
+  type Span,
+  TIMELINE_STATES,
+  type TimelineDocument,
+} from '../status/timeline.ts';
 import type { Readiness } from './readiness.ts';
 
 const instant = z.iso.datetime().describe("ISO 8601, by Redis's clock.");
@@ -66,13 +77,40 @@ const historyEntrySchema = z.strictObject({
   detail: z.string().nullable(),
 }) satisfies z.ZodType<HistoryEntry>;
 
-export const connectionWithHistorySchema: z.ZodType<ConnectionStatus & { readonly history: readonly HistoryEntry[] }> =
-  z
-    .strictObject({
-      ...connectionSchema.shape,
-      history: z.array(historyEntrySchema).describe('Newest first.'),
-    })
-    .meta({ id: 'ConnectionWithHistory' });
+const tenureSchema = z.strictObject({
+  worker: z.string(),
+  host: z.string(),
+  token: z.number().describe('Its fencing token.'),
+  startedAt: instant,
+  endedAt: instant.nullable().describe('null while it lasts.'),
+  how: z.enum(['resumed', 'identified']).nullable().describe('How it first became live; null: it never did.'),
+  endedBecause: z.string().nullable(),
+  events: count.nullable().describe('Messages stored in it; null where unknown.'),
+}) satisfies z.ZodType<Tenure>;
+
+const lineSchema = z.strictObject({
+  at: instant.describe('ISO 8601, by the clock of the host that wrote it.'),
+  level: z.string(),
+  event: z.string().nullable(),
+  text: z.string(),
+}) satisfies z.ZodType<LoggedLine>;
+
+const errorSchema = z.strictObject({
+  at: instant.describe('ISO 8601, by the clock of the host that wrote it; when it last happened.'),
+  code: z.string().nullable(),
+  message: z.string(),
+  stack: z.string(),
+}) satisfies z.ZodType<LoggedError>;
+
+export const connectionDetailSchema: z.ZodType<ConnectionDetail> = z
+  .strictObject({
+    ...connectionSchema.shape,
+    history: z.array(historyEntrySchema).describe('Newest first.'),
+    tenures: z.array(tenureSchema).describe('Newest first.'),
+    log: z.array(lineSchema).describe('The last warnings, errors and changes of state, newest first.'),
+    errors: z.array(errorSchema).describe('The last distinct errors, newest first.'),
+  })
+  .meta({ id: 'ConnectionDetail' });
 
 export const deadMessagesSchema: z.ZodType<readonly DeadMessage[]> = z.array(
   z
@@ -117,3 +155,69 @@ export const readinessSchema: z.ZodType<Readiness> = z
     connections: z.strictObject({ live: count, wanted: count }).nullable(),
   })
   .meta({ id: 'Readiness' });
+
+export const overviewSchema: z.ZodType<OverviewDocument> = z
+  .strictObject({
+    status: statusSchema,
+    queues: z.array(
+      z.strictObject({
+        name: z.string(),
+        active: count,
+        waiting: count,
+        delayed: count,
+        failed: count,
+        paused: z.boolean(),
+      }),
+    ),
+    deadLetters: z.strictObject({
+      total: count,
+      byConnection: z.record(z.string(), count).describe('Those that have some.'),
+    }),
+    backlog: z.strictObject({
+      lanes: count.describe('Conversations that wait for the agent, or are with it.'),
+      outboxes: count.describe('Conversations with parts that are not sent yet.'),
+      oldestLaneAgeMs: ageMs,
+    }),
+    redis: z.strictObject({
+      up: z.literal(true),
+      durability: z.enum(DURABILITIES).describe('When what Redis took is on disk.'),
+      usedMemoryShare: z.number().min(0).nullable().describe('Of its limit; null when none is set.'),
+    }),
+    version: z.string(),
+  })
+  .meta({ id: 'Overview' });
+
+const spanSchema = z.strictObject({
+  from: instant,
+  to: instant,
+  state: z.enum(TIMELINE_STATES),
+}) satisfies z.ZodType<Span>;
+
+const markSchema = z.strictObject({
+  at: instant,
+  kind: z.enum(MARK_KINDS),
+  text: z.string(),
+}) satisfies z.ZodType<Mark>;
+
+export const timelineSchema: z.ZodType<TimelineDocument> = z
+  .strictObject({
+    at: instant,
+    fromAt: instant,
+    stepMs: z.int().min(1),
+    connections: z.array(
+      z.strictObject({
+        id: z.string(),
+        spans: z.array(spanSchema).describe('Oldest first, without holes; `unknown` where nobody watched.'),
+        marks: z.array(markSchema).describe('Oldest first.'),
+        messagesPerMinute: z.array(count.nullable()).describe('From `fromAt` on; null where nobody counted.'),
+      }),
+    ),
+    deploys: z
+      .array(z.strictObject({ at: instant, worker: z.string(), what: z.enum(['joined', 'drained', 'died']) }))
+      .describe('Oldest first.'),
+  })
+  .meta({ id: 'Timeline' });
+
+export const timelineQuerySchema = z.strictObject({
+  hours: z.coerce.number().int().min(1).max(LONGEST_HOURS).default(LONGEST_HOURS),
+});

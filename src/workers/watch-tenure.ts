@@ -1,6 +1,7 @@
 /** A tenure's evidence on its way to the heartbeat, the log, the history and Bull Board. */
 import type { Logger } from 'pino';
 import { DrainRequested } from '../errors.ts';
+import type { StateChange } from '../state/history.ts';
 import { HealthRecorder, type HealthState } from './health-recorder.ts';
 import type { KeptTenure } from './lease-keeper.ts';
 import { Outage } from './outage.ts';
@@ -39,7 +40,7 @@ export function watchTenure(
     }
     log[level](fields, said);
     // The history keeps ups and downs; the attempts of an outage would push everything else out of it.
-    if (wasLive || state.name === 'live') change = JSON.stringify({ state: state.name, reason });
+    if (wasLive || state.name === 'live') change = describeChange(state, reason);
     view.show(
       { state: state.name, reason, worker: deps.worker, fencingToken: claim.token },
       `${said} (${deps.worker}, token ${claim.token})`,
@@ -67,4 +68,9 @@ export function watchTenure(
     },
   };
   return { health, kept };
+}
+
+function describeChange(state: HealthState, reason: string | null): string {
+  const change: StateChange = { state: state.name, reason, how: state.name === 'live' ? state.how : null };
+  return JSON.stringify(change);
 }

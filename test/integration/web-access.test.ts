@@ -10,6 +10,8 @@ const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 const form = { 'content-type': 'application/x-www-form-urlencoded' };
 const GUARDED = [
   '/api/status',
+  '/api/overview',
+  '/api/timeline',
   '/api/connections',
   '/api/messages/dead',
   '/api/openapi.json',

@@ -6,8 +6,8 @@ import { deadLetterFields, type NewDeadLetter } from '../../src/state/dead-lette
 import { parseWishes } from '../../src/state/desired.ts';
 import { reportWorker } from '../../src/state/workers.ts';
 import {
+  connectionDetailSchema,
   connectionsSchema,
-  connectionWithHistorySchema,
   deadMessagesSchema,
   readinessSchema,
   statusSchema,
@@ -52,7 +52,7 @@ describe('reading', () => {
     const list = (await web.call('/api/connections')).json();
     expect(connectionsSchema.parse(list)).toEqual([expect.objectContaining(timeless)]);
     const one = (await web.call(`/api/connections/${id}`)).json();
-    expect(connectionWithHistorySchema.parse(one)).toEqual(one);
+    expect(connectionDetailSchema.parse(one)).toEqual(one);
     expect(one.history).toContainEqual(expect.objectContaining({ what: 'claimed' }));
     const ready = (await web.call('/readyz')).json();
     expect(readinessSchema.parse(ready)).toEqual(ready);
@@ -69,9 +69,12 @@ describe('reading', () => {
       '/api/connections/{id}/pause',
       '/api/connections/{id}/restart',
       '/api/connections/{id}/resume',
+      '/api/events',
       '/api/messages/dead',
       '/api/messages/dead/{connection}/{letter}/retry',
+      '/api/overview',
       '/api/status',
+      '/api/timeline',
       '/healthz',
       '/readyz',
     ]);

@@ -27,6 +27,7 @@ if last and last ~= ARGV[1] then
 end
 redis.call('HDEL', KEYS[1], 'lostAt')
 redis.call('DEL', KEYS[5])
-redis.call('XADD', KEYS[6], 'MAXLEN', '~', 1000, '*', 'what', 'claimed', 'worker', ARGV[1], 'token', token)
+redis.call('XADD', KEYS[6], 'MAXLEN', '~', 1000, '*', 'what', 'claimed', 'worker', ARGV[1], 'token', token,
+  'events', redis.call('HGET', KEYS[3], 'events') or '0')
 return { 'granted', token, redis.call('HGET', KEYS[2], 'cursor') or '', redis.call('HGET', KEYS[4], 'restart') or '0',
   redis.call('HGET', KEYS[7], 'count') or '0', lost }

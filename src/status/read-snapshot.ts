@@ -1,15 +1,16 @@
-/** All that one scrape needs of Redis, in a bounded number of calls however many connections there are. */
+/** All that a scrape or an overview needs of Redis, in a bounded number of calls however many connections there are. */
 import { type Backlog, readBacklogs } from '../state/backlog.ts';
 import { type BudgetUse, readBudgets } from '../state/budget.ts';
 import type { Keys } from '../state/keys.ts';
 import { readLatencies, type StoredLatency } from '../state/measurements.ts';
 import type { RedisClient } from '../state/redis.ts';
-import { type AllEvidence, readAllEvidence, type StatusTimings } from '../status/read.ts';
+import { type AllEvidence, readAllEvidence, type StatusTimings } from './read.ts';
 
 /** What is asked of a BullMQ queue. */
 export interface CountedQueue {
   readonly name: string;
   getJobCounts(...states: JobState[]): Promise<Readonly<Record<string, number>>>;
+  isPaused(): Promise<boolean>;
 }
 
 /** Finished jobs are removed at once, so these are all there are. */
@@ -20,7 +21,13 @@ export interface Snapshot extends AllEvidence {
   readonly backlogs: ReadonlyMap<string, Backlog>;
   readonly latencies: readonly StoredLatency[];
   readonly budgets: readonly BudgetUse[];
-  readonly queues: readonly { readonly name: string; readonly counts: Readonly<Record<string, number>> }[];
+  readonly queues: readonly QueueCounts[];
+}
+
+export interface QueueCounts {
+  readonly name: string;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly paused: boolean;
 }
 
 export interface SnapshotSource {
@@ -38,7 +45,12 @@ export async function readSnapshot({ client, keys, queues, timings }: SnapshotSo
     readBacklogs(client, keys, ids),
     readLatencies(client, keys),
     readBudgets(client, keys, evidence.moment.now),
-    Promise.all(queues.map(async (queue) => ({ name: queue.name, counts: await queue.getJobCounts(...JOB_STATES) }))),
+    Promise.all(queues.map(countQueue)),
   ]);
   return { ...evidence, backlogs: new Map(backlogs.map((one) => [one.id, one])), latencies, budgets, queues: counted };
+}
+
+async function countQueue(queue: CountedQueue): Promise<QueueCounts> {
+  const [counts, paused] = await Promise.all([queue.getJobCounts(...JOB_STATES), queue.isPaused()]);
+  return { name: queue.name, counts, paused };
 }

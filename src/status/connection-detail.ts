@@ -1,0 +1,54 @@
+/** One connection in depth: where it was held, what happened to it, and what was logged about it. */
+import type { ConnectionId } from '../model.ts';
+import { describeHistory, HISTORY_KEPT, type HistoryEntry, readHistory } from '../state/history.ts';
+import type { Keys } from '../state/keys.ts';
+import type { RedisClient } from '../state/redis.ts';
+import type { ConnectionStatus } from './document.ts';
+import { type Tenure, tenuresOf } from './tenures.ts';
+
+/** Its keys are a stable interface: `connections show --json` and `GET /api/connections/ID`. */
+export interface ConnectionDetail extends ConnectionStatus {
+  /** The newest 20, newest first. */
+  readonly history: readonly HistoryEntry[];
+  /** The newest 20, newest first. */
+  readonly tenures: readonly Tenure[];
+  /** Warnings, errors and changes of state, newest first. */
+  readonly log: readonly LoggedLine[];
+  /** The last distinct ones, newest first. */
+  readonly errors: readonly LoggedError[];
+}
+
+export interface LoggedLine {
+  /** ISO 8601, by the clock of the host that wrote it. */
+  readonly at: string;
+  readonly level: string;
+  readonly event: string | null;
+  readonly text: string;
+}
+
+export interface LoggedError {
+  /** ISO 8601, by the clock of the host that wrote it. */
+  readonly at: string;
+  readonly code: string | null;
+  readonly message: string;
+  readonly stack: string;
+}
+
+const HISTORY_SHOWN = 20;
+const TENURES_SHOWN = 20;
+
+/** @throws the client's errors */
+export async function readConnectionDetail(
+  client: RedisClient,
+  keys: Keys,
+  connection: ConnectionStatus,
+): Promise<ConnectionDetail> {
+  const history = await readHistory(client, keys, connection.id as ConnectionId, HISTORY_KEPT);
+  return {
+    ...connection,
+    history: history.slice(0, HISTORY_SHOWN).map(describeHistory),
+    tenures: tenuresOf(history, connection.counters.events).slice(0, TENURES_SHOWN),
+    log: [],
+    errors: [],
+  };
+}
