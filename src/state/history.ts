@@ -48,7 +48,7 @@ export async function readHistory(
   return entries.map(([entryId, flat]) => parseHistory(entryId, flat));
 }
 
-export function parseHistory(entryId: string, flat: readonly string[]): HistoryRecord {
+function parseHistory(entryId: string, flat: readonly string[]): HistoryRecord {
   const fields = new Map<string, string>();
   for (let i = 0; i + 1 < flat.length; i += 2) fields.set(flat[i] ?? '', flat[i + 1] ?? '');
   const number = (name: string) => (fields.has(name) ? Number(fields.get(name)) : null);

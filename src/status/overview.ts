@@ -52,7 +52,7 @@ export async function readOverview(source: SnapshotSource, version: string): Pro
   return overviewOf(snapshot, redis, version);
 }
 
-export function overviewOf(snapshot: Snapshot, redis: RedisFacts, version: string): OverviewDocument {
+function overviewOf(snapshot: Snapshot, redis: RedisFacts, version: string): OverviewDocument {
   const backlogs = [...snapshot.backlogs.values()];
   const sum = (of: 'lanes' | 'outboxes' | 'deadLetters') => backlogs.reduce((total, one) => total + one[of], 0);
   const dead = backlogs.filter(({ deadLetters }) => deadLetters > 0);
