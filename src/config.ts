@@ -32,6 +32,8 @@ export interface Config {
   readonly source: string;
   /** Path of the file; `null` when the environment alone configures. */
   readonly file: string | null;
+  /** That file, and those with secrets that it names: whoever watches them learns of every change. */
+  readonly files: readonly string[];
   readonly redis: {
     /** `null`: the embedded Redis. */
     readonly url: string | null;
@@ -124,7 +126,9 @@ export function loadConfig(options: LoadOptions = {}): Config {
     for (const value of Object.values(proxyEnvironment))
       for (const secret of secretsIn(value ?? '')) registerSecret(secret);
   }
-  return { ...build(parsed.data, found, secrets === 'needed'), proxyEnvironment, sabotage: sabotageOf(env) };
+  const built = build(parsed.data, found, secrets === 'needed');
+  const files = [...(built.file === null ? [] : [built.file]), ...resolved.files];
+  return { ...built, files, proxyEnvironment, sabotage: sabotageOf(env) };
 }
 
 function proxyVariables(env: NonNullable<LoadOptions['env']>): ProxyEnvironment {
@@ -169,7 +173,7 @@ function build(
   parsed: ParsedConfig,
   found: ConfigDocument,
   withSecrets: boolean,
-): Omit<Config, 'sabotage' | 'proxyEnvironment'> {
+): Omit<Config, 'files' | 'sabotage' | 'proxyEnvironment'> {
   const agent = parsed.agent;
   return {
     source: found.source,

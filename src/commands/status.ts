@@ -24,8 +24,12 @@ function describe(status: StatusDocument): string {
         `  ${id}: ${roles.join(', ')}${roles.includes('connections') ? `, ${connections} held` : ''}, loop lag ${eventLoopLagMs} ms`,
     )
     .join('\n');
+  const notes = status.workers.flatMap(({ id, configRefused, restartNeeded }) => [
+    ...(configRefused === null ? [] : [`${id}: configuration refused, the one before goes on: ${configRefused}`]),
+    ...(restartNeeded.length === 0 ? [] : [`${id}: restart it for what changed in: ${restartNeeded.join(', ')}`]),
+  ]);
   const none = 'No connections are configured.';
   return `${status.connections.length === 0 ? none : connectionTable(status)}\n${judged}\n${
     workers === '' ? 'No worker is alive.' : `Workers:\n${workers}`
-  }\n`;
+  }\n${notes.map((note) => `${note}\n`).join('')}`;
 }

@@ -23,6 +23,8 @@ export interface Resolved {
   readonly problems: readonly string[];
   /** Paths (as {@link pathId}) that already have a problem: whatever the schema says about them is its consequence. */
   readonly failed: ReadonlySet<string>;
+  /** Paths of the files that were read, or should have been. */
+  readonly files: readonly string[];
 }
 
 type Path = readonly (string | number)[];
@@ -34,6 +36,7 @@ export function pathId(path: readonly PropertyKey[]): string {
 export function resolveReferences(document: unknown, surroundings: Surroundings): Resolved {
   const problems: string[] = [];
   const failed = new Set<string>();
+  const files: string[] = [];
 
   const fail = (path: Path, problem: string): string => {
     problems.push(`${keyPath(path, document)}: ${problem}`);
@@ -60,12 +63,14 @@ export function resolveReferences(document: unknown, surroundings: Surroundings)
     const file = walk(value, at);
     if (typeof file !== 'string' || file === '') return [secret, fail(at, 'must be the path of a file')];
     if (failed.has(pathId(at))) return [secret, LEFT_OUT];
-    const content = readSecret(resolve(surroundings.baseDir, file), (problem) => fail(at, problem));
+    const secretFile = resolve(surroundings.baseDir, file);
+    files.push(secretFile);
+    const content = readSecret(secretFile, (problem) => fail(at, problem));
     if (content !== LEFT_OUT) failed.delete(pathId([...path, secret]));
     return [secret, content];
   };
 
-  return { document: walk(document, []), problems, failed };
+  return { document: walk(document, []), problems, failed, files };
 }
 
 /** `clientSecret` for `clientSecretFile`; undefined for every other key. */

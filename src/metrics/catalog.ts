@@ -115,6 +115,16 @@ export const CATALOG = {
   },
   holdfast_worker_report_age_seconds: { type: 'gauge', labels: ['worker'], help: 'Since it last said that it lives' },
   holdfast_worker_draining: { type: 'gauge', labels: ['worker'], help: '1 while it takes nothing more' },
+  holdfast_worker_config_refused: {
+    type: 'gauge',
+    labels: ['worker'],
+    help: '1 while its configuration file is refused and the one before goes on',
+  },
+  holdfast_worker_restart_needed: {
+    type: 'gauge',
+    labels: ['worker'],
+    help: 'Keys of its configuration whose new values wait for its restart',
+  },
   holdfast_workers: { type: 'gauge', labels: ['role'], help: 'Living processes that have the role' },
 
   holdfast_scheduler_sweep_age_seconds: {

@@ -46,6 +46,8 @@ function fillWorkers(sheet: Sheet, { workers, moment }: Snapshot): void {
     sheet.put('holdfast_worker_event_loop_lag_seconds', worker.eventLoopLagMs / 1_000, labels);
     sheet.put('holdfast_worker_report_age_seconds', Math.max(0, moment.now - worker.at) / 1_000, labels);
     sheet.put('holdfast_worker_draining', Number(worker.draining), labels);
+    sheet.put('holdfast_worker_config_refused', Number(worker.configRefused != null), labels);
+    sheet.put('holdfast_worker_restart_needed', worker.restartNeeded?.length ?? 0, labels);
     for (const role of worker.roles) roles.set(role, (roles.get(role) ?? 0) + 1);
   }
   for (const [role, count] of roles) sheet.put('holdfast_workers', count, { role });

@@ -6,14 +6,16 @@ import { createLogSink } from '../alerts/sinks/log.ts';
 import type { Sink } from '../alerts/sinks/sink.ts';
 import { createSlackSink } from '../alerts/sinks/slack.ts';
 import { createWebhookSink } from '../alerts/sinks/webhook.ts';
+import { childController } from '../async/abort.ts';
 import type { AlertSinkConfig, Config } from '../config.ts';
 import { createTransport } from '../http/transport.ts';
 import { connectionId } from '../model.ts';
+import type { LiveConfig } from './live-config.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { Storage } from './storage.ts';
 
 export interface AlertsOptions {
-  readonly config: Config;
+  readonly live: LiveConfig;
   readonly storage: Storage;
   readonly identity: ProcessIdentity;
   readonly log: Logger;
@@ -28,8 +30,23 @@ const RECOVER_AFTER_MS = 5_000;
 /** A sweep may take as long as it may (10 s), and be followed by another such one. */
 const SWEEP_LATE_MS = 25_000;
 
-/** Runs until `signal` aborts. Never throws. */
-export async function runAlerts({ config, storage, identity, log }: AlertsOptions, signal: AbortSignal): Promise<void> {
+/** Runs until `signal` aborts, with other settings when others are configured. Never throws. */
+export async function runAlerts(options: AlertsOptions, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    using turn = childController(signal);
+    const forget = options.live.onChange(({ groups }) => {
+      if (groups.includes('alerts')) turn.abort(new Error('alerts are configured otherwise'));
+    });
+    await runAsConfigured(options, options.live.current, turn.signal);
+    forget();
+  }
+}
+
+async function runAsConfigured(
+  { storage, identity, log }: AlertsOptions,
+  config: Config,
+  signal: AbortSignal,
+): Promise<void> {
   const { downAfterMs, repeatEveryMs } = config.alerts;
   const everyMs = Math.min(LOOK_EVERY_MS.most, Math.max(LOOK_EVERY_MS.least, downAfterMs / LOOKS_PER_DOWN));
   const sinks = [createLogSink(log), ...config.alerts.sinks.map((sink) => openSink(sink, config, storage))];

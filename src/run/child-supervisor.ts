@@ -23,6 +23,13 @@ export interface DrainChild {
   readonly reason: string;
 }
 
+/** To the child: read the configuration again. */
+export interface ReloadChild {
+  readonly kind: 'reload';
+}
+
+export type ToChild = DrainChild | ReloadChild;
+
 export interface ChildSupervisorOptions {
   readonly name: string;
   readonly script: string;
@@ -38,6 +45,8 @@ export interface SupervisedChild {
   /** Resolves when the first child is ready. */
   readonly ready: Promise<void>;
   drain(reason: string): Promise<void>;
+  /** Has the child read its configuration again; one that is just being started has it new anyway. */
+  reload(): void;
 }
 
 /** A child that dies young is started again more and more slowly. */
@@ -85,13 +94,17 @@ export function superviseChild(options: ChildSupervisorOptions): SupervisedChild
   };
   const done = loop();
 
+  const tell = (message: ToChild): void => {
+    if (current?.connected === true) current.send(message);
+  };
+
   return {
     ready,
     async drain(reason) {
       stopping.abort();
-      const message: DrainChild = { kind: 'drain', reason };
-      if (current?.connected === true) current.send(message);
+      tell({ kind: 'drain', reason });
       await done;
     },
+    reload: () => tell({ kind: 'reload' }),
   };
 }

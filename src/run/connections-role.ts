@@ -1,11 +1,10 @@
 /** The role that holds connections: lease keeper, presence and connection worker, tied together. */
 import type { Logger } from 'pino';
-import type { Adapter, Secrets } from '../adapters/adapter.ts';
+import type { Adapter } from '../adapters/adapter.ts';
 import { controllerForMany } from '../async/abort.ts';
 import { systemClock } from '../async/clock.ts';
 import type { Config } from '../config.ts';
 import { DrainRequested, explain } from '../errors.ts';
-import type { ConnectionId } from '../model.ts';
 import { createBudget } from '../state/budget.ts';
 import type { Keys } from '../state/keys.ts';
 import type { LaneQueue } from '../state/lane-jobs.ts';
@@ -21,6 +20,8 @@ import { leaseMargin } from '../workers/lease-clock.ts';
 import { LeaseKeeper } from '../workers/lease-keeper.ts';
 import type { HoldDeps, PumpRequest } from '../workers/tenure.ts';
 import { startWatchdog } from '../workers/watchdog.ts';
+import type { CredentialStore } from './credentials.ts';
+import type { LiveConfig } from './live-config.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { Role } from './role.ts';
 import { transportsBy } from './transports.ts';
@@ -33,6 +34,8 @@ export interface ConnectionsRoleOptions {
   readonly fenced: RedisClient;
   readonly keys: Keys;
   readonly adapters: ReadonlyMap<string, Adapter>;
+  readonly credentials: CredentialStore;
+  readonly live: LiveConfig;
   readonly turns: LaneQueue;
   /** Redis as a whole is short of memory. */
   instanceFull(): boolean;
@@ -73,7 +76,6 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     },
     (reason) => log.debug({ reason }, 'presence'),
   );
-  const secrets = new Map<ConnectionId, Secrets>(config.connections.map(({ id, secrets }) => [id, secrets]));
   const hold: HoldDeps = {
     client: fenced,
     keys,
@@ -81,7 +83,7 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     incarnation: identity.incarnation,
     keeper,
     adapters: options.adapters,
-    secretsOf: (id) => secrets.get(id) ?? null,
+    credentialsOf: (connection) => options.credentials.fresh(connection),
     openTransport: transportsBy(config),
     budgetFor: (platform, account) => createBudget(fenced, keys, platform, account),
     openPump: (request) => openPump(options, request),
@@ -111,7 +113,7 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     log,
   });
   const warming = keepWarm({
-    connections: config.connections.filter(({ enabled }) => enabled),
+    connections: () => options.live.current.connections.filter(({ enabled }) => enabled),
     adapters: options.adapters,
     openTransport: transportsBy(config),
     clock: systemClock,

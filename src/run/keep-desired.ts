@@ -1,24 +1,28 @@
 /**
- * What a process's configuration wants, kept in Redis: written at the start, and again when Redis lost all its data (a
- * FLUSHALL, a restart without AOF, a new machine). Without that, a gateway whose Redis came back empty would hold nothing
- * until somebody restarts it, and say so nowhere. A gap record per connection says what the loss means for its users.
+ * What a process's configuration wants, kept in Redis: written at the start, when the configuration changes, and again
+ * when Redis lost all its data (a FLUSHALL, a restart without AOF, a new machine). Without that, a gateway whose Redis came
+ * back empty would hold nothing until somebody restarts it, and say so nowhere. A gap record per connection says what the
+ * loss means for its users.
  *
  * The data have a name, made by whoever writes first. Records are written again only when that name is gone or another
  * one: a connection that was removed on purpose stays removed.
  */
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import { sleep } from '../async/abort.ts';
+import { childController, sleep } from '../async/abort.ts';
 import { explain } from '../errors.ts';
+import type { ConnectionId } from '../model.ts';
+import { pokeHolders } from '../state/ask.ts';
 import { noteDataLoss } from '../state/data-loss.ts';
-import { applyDesired, type DesiredConnection } from '../state/desired.ts';
+import { applyDesired, type DesiredConnection, forgetConfigured } from '../state/desired.ts';
 import type { Keys } from '../state/keys.ts';
 import type { RedisClient } from '../state/redis.ts';
 
 interface DesiredOptions {
   readonly client: RedisClient;
   readonly keys: Keys;
-  readonly wanted: readonly DesiredConnection[];
+  /** What is wanted by now. */
+  wanted(): readonly DesiredConnection[];
   readonly log: Logger;
 }
 
@@ -27,42 +31,105 @@ interface DesiredOptions {
  * @returns the name of the data, for {@link keepDesired}
  */
 export async function writeDesired(options: DesiredOptions & { readonly removeOthers: boolean }): Promise<string> {
-  const { client, keys, wanted, removeOthers, log } = options;
+  const { client, keys, removeOthers, log } = options;
   const name = await nameData(client, keys);
-  const changed = await applyDesired(client, keys, wanted, { removeOthers });
+  const changed = await applyDesired(client, keys, options.wanted(), { removeOthers });
   if (changed.length > 0) log.info({ event: 'desired', connections: changed }, 'desired connections changed');
   return name;
+}
+
+/** Which connections a new configuration wants otherwise. */
+export interface DesiredChange {
+  readonly added: readonly ConnectionId[];
+  readonly changed: readonly ConnectionId[];
+  readonly removed: readonly ConnectionId[];
+}
+
+export interface KeepDesiredOptions extends DesiredOptions {
+  readonly name: string;
+  readonly everyMs: number;
+  /** Whether this process has a say about which connections there are; others only add. */
+  readonly removes: boolean;
+  /** @returns stops calling `listener` */
+  onChange(listener: (change: DesiredChange) => void): () => void;
 }
 
 /**
  * Looks until `signal` aborts, then resolves.
  *
- * @param options.client - one whose commands end by themselves: a look that gets no answer is repeated
+ * @param options.client - one whose commands end by themselves: what gets no answer is repeated
  */
-export async function keepDesired(
-  options: DesiredOptions & { readonly name: string; readonly everyMs: number },
-  signal: AbortSignal,
-): Promise<void> {
-  const { client, keys, wanted, everyMs, log } = options;
+export async function keepDesired(options: KeepDesiredOptions, signal: AbortSignal): Promise<void> {
+  const { everyMs, log } = options;
   let { name } = options;
-  const look = async (): Promise<void> => {
-    if ((await client.get(keys.dataName)) === name) return;
-    // The old name is known until all is written: should this fail half-way, the next look goes on.
-    const fresh = await nameData(client, keys);
-    await applyDesired(client, keys, wanted, { removeOthers: false });
-    const ids = wanted.map(({ id }) => id);
-    await noteDataLoss(client, keys, ids, fresh, Date.now());
-    name = fresh;
-    log.error(
-      { event: 'redis.data-lost', connections: ids },
-      'Redis lost its data: connections start anew; unanswered messages, cursors, pauses and history are gone',
-    );
-  };
+  const due = new Due();
+  let wake = (): void => undefined;
+  const forget = options.onChange(({ added, changed, removed }) => {
+    due.add([...added, ...changed, ...removed]);
+    wake();
+  });
   while (!signal.aborted) {
-    await sleep(everyMs, { signal }).catch(() => undefined);
-    if (signal.aborted) return;
-    await look().catch((error: unknown) => log.debug({ reason: explain(error) }, 'desired connections not looked at'));
+    using nap = childController(signal);
+    wake = () => nap.abort();
+    if (due.isEmpty) await sleep(everyMs, { signal: nap.signal }).catch(() => undefined);
+    if (signal.aborted) break;
+    const taken = due.take();
+    try {
+      await writeChange(options, taken);
+      name = await writeAnewIfLost(options, name);
+    } catch (error) {
+      due.add(taken);
+      log.debug({ reason: explain(error) }, 'desired connections not looked at');
+      await sleep(everyMs, { signal }).catch(() => undefined);
+    }
   }
+  forget();
+}
+
+/** Connections whose records are to be written or removed, whichever the configuration says by then. */
+class Due {
+  #ids = new Set<ConnectionId>();
+
+  get isEmpty(): boolean {
+    return this.#ids.size === 0;
+  }
+
+  add(ids: Iterable<ConnectionId>): void {
+    for (const id of ids) this.#ids.add(id);
+  }
+
+  take(): ReadonlySet<ConnectionId> {
+    const taken = this.#ids;
+    this.#ids = new Set();
+    return taken;
+  }
+}
+
+async function writeChange(options: KeepDesiredOptions, ids: ReadonlySet<ConnectionId>): Promise<void> {
+  if (ids.size === 0) return;
+  const { client, keys, removes, log } = options;
+  const wanted = options.wanted().filter(({ id }) => ids.has(id));
+  const written = await applyDesired(client, keys, wanted, { removeOthers: false });
+  const gone = removes ? [...ids].filter((id) => !wanted.some((one) => one.id === id)) : [];
+  for (const id of gone) if (await forgetConfigured(client, keys, id)) written.push(id);
+  await pokeHolders(client, keys, written);
+  if (written.length > 0) log.info({ event: 'desired', connections: written }, 'desired connections changed');
+}
+
+/** @returns the name of the data that Redis has now */
+async function writeAnewIfLost({ client, keys, wanted, log }: KeepDesiredOptions, name: string): Promise<string> {
+  if ((await client.get(keys.dataName)) === name) return name;
+  // The old name is known until all is written: should this fail half-way, the next look goes on.
+  const fresh = await nameData(client, keys);
+  const all = wanted();
+  await applyDesired(client, keys, all, { removeOthers: false });
+  const ids = all.map(({ id }) => id);
+  await noteDataLoss(client, keys, ids, fresh, Date.now());
+  log.error(
+    { event: 'redis.data-lost', connections: ids },
+    'Redis lost its data: connections start anew; unanswered messages, cursors, pauses and history are gone',
+  );
+  return fresh;
 }
 
 /** @returns the name of the data that Redis has now */

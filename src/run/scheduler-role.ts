@@ -5,18 +5,20 @@ import type { Config } from '../config.ts';
 import { startScheduler } from '../scheduler/scheduler.ts';
 import { sweepLanes } from '../scheduler/sweep-lanes.ts';
 import { runAlerts } from './alerts.ts';
+import type { LiveConfig } from './live-config.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { Role } from './role.ts';
 import type { Storage } from './storage.ts';
 
 export interface SchedulerRoleOptions {
   readonly config: Config;
+  readonly live: LiveConfig;
   readonly storage: Storage;
   readonly identity: ProcessIdentity;
   readonly log: Logger;
 }
 
-export function startSchedulerRole({ config, storage, identity, log }: SchedulerRoleOptions): Role {
+export function startSchedulerRole({ config, live, storage, identity, log }: SchedulerRoleOptions): Role {
   const ended = controllerForMany();
   const { patient, keys, address, connections, turns, deliveries } = storage;
   const scheduler = startScheduler(
@@ -35,7 +37,7 @@ export function startSchedulerRole({ config, storage, identity, log }: Scheduler
     ended.signal,
   );
   // Beside the sweeps: neither waits for the other.
-  const alerting = runAlerts({ config, storage, identity, log }, ended.signal);
+  const alerting = runAlerts({ live, storage, identity, log }, ended.signal);
   return {
     name: 'scheduler',
     ready: scheduler.ready,

@@ -6,18 +6,19 @@ import type { Logger } from 'pino';
 import { controllerForMany, settledWithin } from '../async/abort.ts';
 import type { Config } from '../config.ts';
 import { explain } from '../errors.ts';
-import type { ConnectionId } from '../model.ts';
 import { Measurements } from '../state/measurements.ts';
 import { MemoryGauge } from '../state/memory-gauge.ts';
 import type { Safeguards } from '../state/safeguards.ts';
 import type { Listener } from '../web/listener.ts';
 import { createAdapters } from './adapters.ts';
-import { type ChildReady, type DrainChild, superviseChild } from './child-supervisor.ts';
+import { type ChildReady, superviseChild, type ToChild } from './child-supervisor.ts';
 import { startConnectionsRole } from './connections-role.ts';
+import { CredentialStore } from './credentials.ts';
 import { declareWorkerDead } from './declare-worker-dead.ts';
 import { desiredFromConfig } from './desired-from-config.ts';
 import { type Foreground, foreground, reportUncaught } from './foreground.ts';
 import { keepDesired, writeDesired } from './keep-desired.ts';
+import { LiveConfig } from './live-config.ts';
 import { startAgentRole, startDeliveryRole } from './message-roles.ts';
 import { type ProcessIdentity, processIdentity } from './process-identity.ts';
 import type { Role, RoleName } from './role.ts';
@@ -50,7 +51,9 @@ export async function serve(asked: ServeOptions): Promise<number> {
   const stop = foreground(log);
   const starting = controllerForMany();
   void stop.ending.then((reason) => starting.abort(new Error(reason)));
-  if (asked.supervised) listenToParent(stop.end);
+  const live = new LiveConfig({ initial: config, quiet: asked.supervised, log });
+  if (asked.supervised) listenToParent(stop.end, live);
+  listenToHangup(stop.end, live, asked);
   for (const warning of config.warnings) log.warn({ event: 'config' }, warning);
 
   let listener: Listener | null;
@@ -62,7 +65,7 @@ export async function serve(asked: ServeOptions): Promise<number> {
   }
   const options = listener === null ? { ...asked, roles: asked.roles.filter((role) => role !== 'web') } : asked;
   try {
-    return await serveOver(options, listener, stop, starting.signal);
+    return await serveOver(options, { listener, live }, stop, starting.signal);
   } finally {
     await listener?.close();
   }
@@ -70,7 +73,7 @@ export async function serve(asked: ServeOptions): Promise<number> {
 
 async function serveOver(
   options: ServeOptions,
-  listener: Listener | null,
+  { listener, live }: { readonly listener: Listener | null; readonly live: LiveConfig },
   stop: Foreground,
   starting: AbortSignal,
 ): Promise<number> {
@@ -90,7 +93,7 @@ async function serveOver(
   try {
     const running = startRoles(
       options,
-      { storage, listener },
+      { storage, listener, live },
       identity,
       await beginDesired(options, storage),
       ended.signal,
@@ -133,15 +136,18 @@ interface Running {
 
 function startRoles(
   options: ServeOptions,
-  { storage, listener }: { readonly storage: Storage; readonly listener: Listener | null },
+  {
+    storage,
+    listener,
+    live,
+  }: { readonly storage: Storage; readonly listener: Listener | null; readonly live: LiveConfig },
   identity: ProcessIdentity,
   dataName: string,
   ended: AbortSignal,
 ): Running {
   const { config, roles, log, safeguards } = options;
   const adapters = createAdapters();
-  const secrets = new Map(config.connections.map((connection) => [connection.id, connection.secrets]));
-  const secretsOf = (id: ConnectionId) => secrets.get(id) ?? null;
+  const credentials = new CredentialStore(live);
   const gauge = new MemoryGauge({ client: storage.patient, log });
   const measurements = new Measurements();
   let held = () => 0;
@@ -152,6 +158,7 @@ function startRoles(
     roles,
     capacity: roles.includes('connections') ? options.capacity : 0,
     held: () => held(),
+    config: () => live.standing,
     measurements,
     everyMs: config.timings.renewEveryMs,
     forgetAfterMs: config.timings.leaseMs,
@@ -159,8 +166,8 @@ function startRoles(
   });
 
   const parts: Pick<Role, 'ready' | 'drain'>[] = [];
-  if (roles.includes('scheduler')) parts.push(startSchedulerRole({ config, storage, identity, log }));
-  const messages = { config, storage, adapters, secretsOf, safeguards, measurements, log };
+  if (roles.includes('scheduler')) parts.push(startSchedulerRole({ config, live, storage, identity, log }));
+  const messages = { config, live, storage, adapters, credentials, safeguards, measurements, log };
   if (roles.includes('agent')) parts.push(startAgentRole(messages));
   if (roles.includes('delivery')) parts.push(startDeliveryRole(messages));
   if (roles.includes('connections')) {
@@ -171,6 +178,8 @@ function startRoles(
       fenced: storage.fenced,
       keys: storage.keys,
       adapters,
+      credentials,
+      live,
       turns: storage.turns,
       instanceFull: () => gauge.full,
       safeguards,
@@ -184,21 +193,21 @@ function startRoles(
     parts.push(role);
   }
   for (let n = 1; n <= (options.children?.count ?? 0); n += 1) {
-    parts.push(
-      superviseChild({
-        name: `child ${n}`,
-        script: options.children?.script ?? '',
-        args: options.children?.args ?? [],
-        restartAfterMs: options.children?.count === 1 ? 0 : SIBLINGS_FIRST_MS,
-        onDeath: (dead, reason) =>
-          declareWorkerDead(
-            { client: storage.patient, keys: storage.keys, queue: storage.connections, log },
-            dead,
-            reason,
-          ),
-        log,
-      }),
-    );
+    const child = superviseChild({
+      name: `child ${n}`,
+      script: options.children?.script ?? '',
+      args: options.children?.args ?? [],
+      restartAfterMs: options.children?.count === 1 ? 0 : SIBLINGS_FIRST_MS,
+      onDeath: (dead, reason) =>
+        declareWorkerDead(
+          { client: storage.patient, keys: storage.keys, queue: storage.connections, log },
+          dead,
+          reason,
+        ),
+      log,
+    });
+    live.onAsk(() => child.reload());
+    parts.push(child);
   }
   if (listener !== null) {
     const holdsConnections = roles.includes('connections') || options.children !== null;
@@ -209,14 +218,17 @@ function startRoles(
     {
       client: storage.fenced,
       keys: storage.keys,
-      wanted: desiredFromConfig(config),
+      wanted: () => desiredFromConfig(live.current),
       name: dataName,
       everyMs: config.timings.sweepEveryMs,
+      removes: roles.includes('scheduler'),
+      onChange: (listener) => live.onChange(listener),
       log,
     },
     ended,
   );
-  return { parts, reporter, background: Promise.all([reporter.run(ended), gauge.watch({ signal: ended }), desired]) };
+  const background = [reporter.run(ended), gauge.watch({ signal: ended }), desired, live.watch(ended)];
+  return { parts, reporter, background: Promise.all(background) };
 }
 
 /** @returns the name of the data in Redis */
@@ -224,7 +236,7 @@ async function beginDesired({ config, roles, log }: ServeOptions, { patient, key
   const name = await writeDesired({
     client: patient,
     keys,
-    wanted: desiredFromConfig(config),
+    wanted: () => desiredFromConfig(config),
     // A process without connections of its own (a scheduler started by flags) has no say about which there are.
     removeOthers: roles.includes('scheduler') && config.connections.length > 0,
     log,
@@ -244,7 +256,19 @@ function tellReady(log: Logger, identity: ProcessIdentity, { roles, supervised }
 }
 
 /** As a supervised child: drain when told, and when the parent is gone. */
-function listenToParent(end: (reason: string) => void): void {
-  process.on('message', (message: DrainChild) => end(message.reason));
+function listenToParent(end: (reason: string) => void, live: LiveConfig): void {
+  process.on('message', (message: ToChild) => {
+    if (message.kind === 'drain') end(message.reason);
+    else void live.ask();
+  });
   process.on('disconnect', () => end('the parent process is gone'));
+}
+
+/** SIGHUP asks a service to read its configuration again. On a terminal it says that the terminal is gone. */
+function listenToHangup(end: (reason: string) => void, live: LiveConfig, { supervised }: ServeOptions): void {
+  const onTerminal = !supervised && (process.stdin.isTTY === true || process.stdout.isTTY === true);
+  process.on('SIGHUP', () => {
+    if (onTerminal) end('the terminal is gone');
+    else if (!supervised) void live.ask();
+  });
 }

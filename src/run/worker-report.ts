@@ -11,6 +11,7 @@ import { countReconnects, type Measurements } from '../state/measurements.ts';
 import type { RedisClient } from '../state/redis.ts';
 import { forgetWorker, listWorkers, reportWorker } from '../state/workers.ts';
 import { fairShare } from '../workers/fair-share.ts';
+import type { ConfigStanding } from './live-config.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 
 export interface WorkerReportOptions {
@@ -20,6 +21,7 @@ export interface WorkerReportOptions {
   readonly roles: readonly string[];
   readonly capacity: number;
   held(): number;
+  config(): ConfigStanding;
   readonly measurements: Measurements;
   readonly everyMs: number;
   /** A worker silent for this long is not counted any more, ms. */
@@ -55,7 +57,16 @@ export function createWorkerReporter(options: WorkerReportOptions): WorkerReport
       client,
       keys,
       identity.worker,
-      { roles, connections, capacity, eventLoopLagMs, incarnation: identity.incarnation, draining },
+      {
+        roles,
+        connections,
+        capacity,
+        eventLoopLagMs,
+        incarnation: identity.incarnation,
+        draining,
+        configRefused: options.config().refused,
+        restartNeeded: options.config().restartNeeded,
+      },
       options.forgetAfterMs,
       measured.latencies,
     );

@@ -47,6 +47,15 @@ export async function askConnection(
   return { kind: 'asked' };
 }
 
+/** Makes whoever holds these connections look at what is wanted now, instead of within a renewal. */
+export async function pokeHolders(client: RedisClient, keys: Keys, ids: readonly ConnectionId[]): Promise<void> {
+  const leases = await Promise.all(ids.map(async (id) => parseLease(await client.hgetall(keys.connection(id).lease))));
+  const holders = new Set(
+    leases.flatMap(({ owner, incarnation }) => (owner === null ? [] : [`${owner}#${incarnation ?? ''}`])),
+  );
+  await Promise.all([...holders].map((holder) => poke(client, keys, holder)));
+}
+
 async function findConnection(client: RedisClient, keys: Keys, name: string): Promise<ConnectionId | null> {
   try {
     const id = connectionId(name);

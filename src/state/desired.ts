@@ -97,15 +97,24 @@ export async function applyDesired(
     const kept = new Set<string>(wanted.map((connection) => connection.id));
     for (const id of await listConnectionIds(client, keys)) {
       if (kept.has(id)) continue;
-      const existing = await readDesired(client, keys, id);
-      if (existing?.source === 'runtime') continue;
-      // Cursor, counters and lanes stay: a connection that comes back goes on where it was.
-      await client.del(keys.connection(id).desired);
-      await client.srem(keys.connections, id);
-      changed.push(id);
+      if (await forgetConfigured(client, keys, id)) changed.push(id);
     }
   }
   return changed;
+}
+
+/**
+ * Removes what a configuration no longer names. Cursor, counters and lanes stay: a connection that comes back goes on
+ * where it was.
+ *
+ * @returns false when it did not come from a configuration, and stays
+ */
+export async function forgetConfigured(client: RedisClient, keys: Keys, id: ConnectionId): Promise<boolean> {
+  const existing = await readDesired(client, keys, id);
+  if (existing?.source === 'runtime') return false;
+  await client.del(keys.connection(id).desired);
+  await client.srem(keys.connections, id);
+  return true;
 }
 
 /** Pause (`true`) or resume; survives restarts and configuration changes. */

@@ -15,6 +15,10 @@ export interface WorkerReport {
   /** Tells two lives of the same `host/pid` apart. */
   readonly incarnation: string;
   readonly draining: boolean;
+  /** Why its configuration as it is now was refused; the one before goes on. */
+  readonly configRefused?: string | null;
+  /** Keys of its configuration whose new values wait for its restart. */
+  readonly restartNeeded?: readonly string[];
 }
 
 export interface WorkerRecord extends WorkerReport {

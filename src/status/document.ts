@@ -37,6 +37,10 @@ export interface WorkerStatus {
   readonly connections: number;
   readonly capacity: number;
   readonly eventLoopLagMs: number;
+  /** Why its configuration as it is now was refused, the one before going on; `null`: it was not. */
+  readonly configRefused: string | null;
+  /** Keys of its configuration whose new values wait for its restart. */
+  readonly restartNeeded: readonly string[];
 }
 
 export interface StatusDocument {

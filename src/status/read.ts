@@ -39,13 +39,17 @@ export function statusOf({ moment, sweep, workers, connections }: AllEvidence): 
       lastSweepAgeMs: sweep === null ? null : Math.max(0, moment.now - sweep.at),
       worker: sweep?.worker ?? null,
     },
-    workers: workers.map(({ id, roles, connections: held, capacity, eventLoopLagMs }) => ({
-      id,
-      roles,
-      connections: held,
-      capacity,
-      eventLoopLagMs,
-    })),
+    workers: workers.map(
+      ({ id, roles, connections: held, capacity, eventLoopLagMs, configRefused, restartNeeded }) => ({
+        id,
+        roles,
+        connections: held,
+        capacity,
+        eventLoopLagMs,
+        configRefused: configRefused ?? null,
+        restartNeeded: restartNeeded ?? [],
+      }),
+    ),
     connections: connections.map((one) => deriveConnection(one, moment)),
   };
 }

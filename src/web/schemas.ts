@@ -57,6 +57,11 @@ const workerSchema = z.strictObject({
   connections: count,
   capacity: count,
   eventLoopLagMs: z.number(),
+  configRefused: z
+    .string()
+    .nullable()
+    .describe('Why its configuration as it is now was refused, the one before going on.'),
+  restartNeeded: z.array(z.string()).describe('Keys of its configuration whose new values wait for its restart.'),
 }) satisfies z.ZodType<WorkerStatus>;
 
 export const statusSchema: z.ZodType<StatusDocument> = z

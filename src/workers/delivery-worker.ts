@@ -5,12 +5,11 @@
  * BullMQ priorities are left alone, because jobs put back by the stalled check or re-added by the sweep carry none and
  * would overtake all others.
  */
-import type { Adapter, Secrets } from '../adapters/adapter.ts';
+import type { Adapter } from '../adapters/adapter.ts';
 import type { BackoffPolicy } from '../async/backoff.ts';
 import { type Clock, systemClock } from '../async/clock.ts';
 import { explain } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import type { ConnectionId } from '../model.ts';
 import type { Keys } from '../state/keys.ts';
 import type { Measurements } from '../state/measurements.ts';
 import { openRedis, type RedisAddress, type RedisClient } from '../state/redis.ts';
@@ -25,8 +24,8 @@ export interface DeliveryWorkerOptions {
   readonly keys: Keys;
   /** By platform. */
   readonly adapters: ReadonlyMap<string, Adapter>;
-  /** `null` when this process has no secrets for the connection. */
-  secretsOf(id: ConnectionId): Secrets | null;
+  /** See {@link SendersOptions}. */
+  credentialsOf: SendersOptions['credentialsOf'];
   /** See {@link SendersOptions}. */
   openTransport: SendersOptions['openTransport'];
   readonly log: Logger;

@@ -6,12 +6,12 @@ import type { OwnedTransport } from '../http/transport.ts';
 import type { Logger } from '../log.ts';
 import type { ConnectionId, OutboundPart } from '../model.ts';
 import type { DesiredConnection } from '../state/desired.ts';
+import type { Credentials } from './credentials.ts';
 
 export interface SendersOptions {
   /** By platform. */
   readonly adapters: ReadonlyMap<string, Adapter>;
-  /** `null` when this process has no secrets for the connection. */
-  secretsOf(id: ConnectionId): Secrets | null;
+  credentialsOf(connection: DesiredConnection): Credentials;
   /** A transport for one sender, by the route that the connection's secrets and the environment name. */
   openTransport(secrets: Secrets): OwnedTransport;
   readonly clock: Clock;
@@ -23,27 +23,29 @@ export type SenderAnswer =
   /** This process can't send for the connection; `reason` in words. */
   | { readonly kind: 'none'; readonly reason: string };
 
-type Kept = { readonly fingerprint: string; readonly answer: SenderAnswer };
+type Kept = { readonly fingerprint: string; readonly version: string; readonly answer: SenderAnswer };
 
 /** @returns a function that never throws */
 export function createSenders(options: SendersOptions): (connection: DesiredConnection) => SenderAnswer {
   const kept = new Map<ConnectionId, Kept>();
   return (connection) => {
-    const known = kept.get(connection.id);
-    if (known?.fingerprint === connection.fingerprint) return known.answer;
-    const answer = openSender(options, connection);
+    const { id, fingerprint } = connection;
+    const credentials = options.credentialsOf(connection);
+    if (credentials.kind === 'unknown') return { kind: 'none', reason: credentials.reason };
+    const { version, secrets } = credentials;
+    const known = kept.get(id);
+    if (known?.fingerprint === fingerprint && known.version === version) return known.answer;
+    const answer = openSender(options, credentials.connection, secrets);
     // What is missing here may be there the next time. Sends of the sender before may still be out, so its transport is
     // left alone: idle sockets close by themselves.
-    if (answer.kind === 'ready') kept.set(connection.id, { fingerprint: connection.fingerprint, answer });
+    if (answer.kind === 'ready') kept.set(id, { fingerprint, version, answer });
     return answer;
   };
 }
 
-function openSender(options: SendersOptions, connection: DesiredConnection): SenderAnswer {
+function openSender(options: SendersOptions, connection: DesiredConnection, secrets: Secrets): SenderAnswer {
   const adapter = options.adapters.get(connection.platform);
   if (adapter === undefined) return { kind: 'none', reason: `no adapter for platform "${connection.platform}"` };
-  const secrets = options.secretsOf(connection.id);
-  if (secrets === null) return { kind: 'none', reason: 'this process has no credentials for the connection' };
   const log = options.log.child({ connection: connection.id });
   try {
     const sender = adapter.createSender({

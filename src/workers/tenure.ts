@@ -12,6 +12,7 @@ import type { Claim } from '../state/leases.ts';
 import type { Measurements } from '../state/measurements.ts';
 import type { RedisClient } from '../state/redis.ts';
 import type { AttemptPace } from './attempt-pace.ts';
+import type { Credentials } from './credentials.ts';
 import type { JobView } from './job-view.ts';
 import type { Instant } from './lease-clock.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
@@ -32,8 +33,7 @@ export interface HoldDeps {
   readonly incarnation: string;
   readonly keeper: LeaseKeeper;
   readonly adapters: ReadonlyMap<string, Adapter>;
-  /** `null` when this worker's configuration does not know the connection's secrets. */
-  secretsOf(id: ConnectionId): Secrets | null;
+  credentialsOf(connection: DesiredConnection): Credentials | Promise<Credentials>;
   /** A transport for one tenure, by the route that the connection's secrets and the environment name. */
   openTransport(secrets: Secrets): OwnedTransport;
   budgetFor(platform: string, account: string): Budget;

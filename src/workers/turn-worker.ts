@@ -1,11 +1,10 @@
 /** Serves the queue `turns`: each job is one activation of one conversation's lane, handed to the agent turn by turn. */
 import type { Logger } from 'pino';
-import type { Adapter, Secrets } from '../adapters/adapter.ts';
+import type { Adapter } from '../adapters/adapter.ts';
 import type { Agent } from '../agents/agent.ts';
 import type { BackoffPolicy } from '../async/backoff.ts';
 import { type Clock, systemClock } from '../async/clock.ts';
 import { explain } from '../errors.ts';
-import type { ConnectionId } from '../model.ts';
 import type { DesiredConnection } from '../state/desired.ts';
 import type { Keys } from '../state/keys.ts';
 import type { LaneQueue } from '../state/lane-jobs.ts';
@@ -23,8 +22,8 @@ export interface TurnWorkerOptions {
   readonly agent: Agent;
   /** By platform; used for splitting answers. */
   readonly adapters: ReadonlyMap<string, Adapter>;
-  /** `null` when this process has no secrets for the connection. */
-  secretsOf(id: ConnectionId): Secrets | null;
+  /** See {@link SendersOptions}. */
+  credentialsOf: SendersOptions['credentialsOf'];
   /** See {@link SendersOptions}. */
   openTransport: SendersOptions['openTransport'];
   /** The queues `turns` and `deliveries`, to wake lanes and outboxes. */

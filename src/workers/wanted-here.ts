@@ -18,11 +18,9 @@ export async function wantedHere(deps: HoldDeps, id: ConnectionId): Promise<Want
   if (refused !== undefined && (await anotherHost(deps, id))) return { kind: 'unfit', reason: refused };
   const adapter = deps.adapters.get(desired.platform);
   if (adapter === undefined) return { kind: 'unfit', reason: `no adapter for platform "${desired.platform}"` };
-  const secrets = deps.secretsOf(id);
-  if (secrets === null) {
-    return { kind: 'unfit', reason: 'the configuration of this worker has no credentials for the connection' };
-  }
-  return { desired, adapter, secrets };
+  const credentials = await deps.credentialsOf(desired);
+  if (credentials.kind === 'unknown') return { kind: 'unfit', reason: credentials.reason };
+  return { desired: credentials.connection, adapter, secrets: credentials.secrets };
 }
 
 /** Whether a worker lives on a host that the platform has not refused for this connection. */

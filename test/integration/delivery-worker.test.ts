@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { SendOutcome } from '../../src/model.ts';
 import { retrySendLetter } from '../../src/state/outbox.ts';
+import { credentialsWith } from '../support/credentials.ts';
 import {
   type DeliveryBench,
   deliveryBench,
@@ -452,7 +453,7 @@ describe('crashes and stops', () => {
     await using bench = await deliveryBench(redis.server);
     const sender = scriptedSender(() => SENT);
     let known = false;
-    bench.worker(sender.adapter, { secretsOf: () => (known ? {} : null) });
+    bench.worker(sender.adapter, { credentialsOf: (connection) => credentialsWith(known ? {} : null)(connection) });
     await bench.push([replyPart('c2c:A', 'one', { deadlineAt: Date.now() + 500 })]);
     await asleep(bench);
     expect(sender.calls).toEqual([]);

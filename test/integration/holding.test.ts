@@ -194,7 +194,7 @@ describe('a job that nobody can run', () => {
 
   it('is passed on by a worker without credentials, which says so in status', async () => {
     const where = place();
-    await using unfit = await startOneWorker({ ...where, ids: [id], hold: healthyHold, secretsOf: () => null });
+    await using unfit = await startOneWorker({ ...where, ids: [id], hold: healthyHold, secrets: null });
     await expect
       .poll(async () => (await unfit.status()).connections[0]?.reason, within)
       .toContain('no credentials for the connection');

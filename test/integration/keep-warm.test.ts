@@ -38,12 +38,14 @@ function standBy(qq: QqEmulator, clientSecret = qq.clientSecret) {
   const ended = new AbortController();
   const options = { appId: qq.appId, apiBaseUrl: qq.apiBaseUrl, tokenUrl: qq.tokenUrl };
   const done = keepWarm({
-    connections: ['qq-one', 'qq-two', 'qq-three'].map((id) => ({
-      id: connectionId(id),
-      platform: 'qq',
-      options,
-      secrets: { clientSecret },
-    })),
+    connections: () =>
+      ['qq-one', 'qq-two', 'qq-three'].map((id) => ({
+        id: connectionId(id),
+        platform: 'qq',
+        options,
+        secrets: { clientSecret },
+        fingerprint: 'f1',
+      })),
     adapters: new Map([['qq', adapter]]),
     openTransport: openDirect,
     clock: systemClock,

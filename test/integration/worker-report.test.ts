@@ -26,6 +26,7 @@ it('is added up, not lost at a drain, and not counted twice when Redis froze in 
     roles: ['agent'],
     capacity: 0,
     held: () => 0,
+    config: () => ({ refused: null, restartNeeded: [] }),
     measurements,
     everyMs: EVERY_MS,
     forgetAfterMs: 5_000,

@@ -9,6 +9,7 @@ import { fairShare } from '../../src/workers/fair-share.ts';
 import { createInboundPump } from '../../src/workers/inbound-pump.ts';
 import { LeaseKeeper } from '../../src/workers/lease-keeper.ts';
 import type { HoldDeps } from '../../src/workers/tenure.ts';
+import { credentialsWith } from '../support/credentials.ts';
 import { openDirect } from '../support/direct-transport.ts';
 import type { Invariants } from './invariants.ts';
 import { jobSource, laneQueue } from './job-client.ts';
@@ -40,7 +41,7 @@ export function runConnections(sim: Sim, invariants: Invariants, member: Member,
     incarnation,
     keeper,
     adapters: adaptersOf(sim, invariants, member),
-    secretsOf: () => ({}),
+    credentialsOf: credentialsWith(),
     openTransport: openDirect,
     budgetFor: (platform, account) => createBudget(fenced, keys, platform, account),
     openPump: ({ connectionId, ...request }) => {

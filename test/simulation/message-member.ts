@@ -7,6 +7,7 @@ import { deliverOutbox } from '../../src/workers/deliver-outbox.ts';
 import { runLane } from '../../src/workers/run-lane.ts';
 import { createSenders } from '../../src/workers/senders.ts';
 import { Typing } from '../../src/workers/typing.ts';
+import { credentialsWith } from '../support/credentials.ts';
 import { openDirect } from '../support/direct-transport.ts';
 import type { Invariants } from './invariants.ts';
 import { laneQueue, StockWorker } from './job-client.ts';
@@ -25,7 +26,7 @@ export function runMessages(
   const { clock } = member.process;
   const senders = createSenders({
     adapters: adaptersOf(sim, invariants, member),
-    secretsOf: () => ({}),
+    credentialsOf: credentialsWith(),
     openTransport: openDirect,
     clock,
     log,

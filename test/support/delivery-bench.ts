@@ -26,6 +26,7 @@ import {
   type DeliveryWorkerOptions,
 } from '../../src/workers/delivery-worker.ts';
 import { ANY_CAPABILITIES } from './capabilities.ts';
+import { credentialsWith } from './credentials.ts';
 import { openDirect } from './direct-transport.ts';
 import { type TestRedis, uniquePrefix } from './redis.ts';
 
@@ -94,7 +95,7 @@ export async function deliveryBench(
         address,
         keys,
         adapters: new Map([[adapter.platform, adapter]]),
-        secretsOf: () => secrets,
+        credentialsOf: credentialsWith(secrets),
         openTransport: openDirect,
         log,
         ...options,

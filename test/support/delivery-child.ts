@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { createQqAdapter } from '../../src/adapters/qq/index.ts';
 import { createKeys } from '../../src/state/keys.ts';
 import { createDeliveryWorker } from '../../src/workers/delivery-worker.ts';
+import { credentialsWith } from './credentials.ts';
 import { scriptedSender } from './delivery-bench.ts';
 import { openDirect } from './direct-transport.ts';
 
@@ -22,7 +23,7 @@ const worker = createDeliveryWorker({
   address: { path },
   keys: createKeys(prefix),
   adapters: new Map([[adapter.platform, adapter]]),
-  secretsOf: () => (clientSecret === undefined ? {} : { clientSecret }),
+  credentialsOf: credentialsWith(clientSecret === undefined ? {} : { clientSecret }),
   openTransport: openDirect,
   log: pino({ level: 'silent' }),
   lockMs: 1_500,

@@ -18,6 +18,7 @@ import { createAttemptPace } from '../../src/workers/attempt-pace.ts';
 import { startConnectionWorker } from '../../src/workers/connection-worker.ts';
 import { LeaseKeeper } from '../../src/workers/lease-keeper.ts';
 import { ANY_CAPABILITIES } from './capabilities.ts';
+import { credentialsWith } from './credentials.ts';
 import { openDirect } from './direct-transport.ts';
 
 export const TIMINGS = {
@@ -34,7 +35,7 @@ export interface OneWorkerOptions {
   readonly prefix: string;
   readonly ids: readonly string[];
   /** `null`: no credentials on this worker. */
-  readonly secretsOf?: (id: ConnectionId) => Record<string, string> | null;
+  readonly secrets?: Record<string, string> | null;
   hold(context: HoldContext): Promise<void>;
   /** @defaultValue `test` */
   readonly host?: string;
@@ -118,7 +119,7 @@ export async function startOneWorker(options: OneWorkerOptions) {
       incarnation,
       keeper,
       adapters: new Map([['test', adapter]]),
-      secretsOf: options.secretsOf ?? (() => ({})),
+      credentialsOf: credentialsWith(options.secrets),
       openTransport: openDirect,
       budgetFor: () => ({ take: async () => ({ granted: true }) }),
       openPump: () => ({ sink, close: async () => undefined }),

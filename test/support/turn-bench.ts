@@ -17,6 +17,7 @@ import type { RedisClient } from '../../src/state/redis.ts';
 import { ALL_SAFEGUARDS } from '../../src/state/safeguards.ts';
 import type { LaneWorker } from '../../src/workers/lane-worker.ts';
 import { createTurnWorker, type TurnWorkerOptions } from '../../src/workers/turn-worker.ts';
+import { credentialsWith } from './credentials.ts';
 import { openDirect } from './direct-transport.ts';
 import { grantLease, QQ, splittingAdapter, wantConnection } from './inbound.ts';
 import { type TestRedis, uniquePrefix } from './redis.ts';
@@ -96,7 +97,7 @@ export class TurnBench implements AsyncDisposable {
       keys: this.keys,
       agent,
       adapters: new Map([['test', splittingAdapter()]]),
-      secretsOf: () => ({}),
+      credentialsOf: credentialsWith(),
       openTransport: openDirect,
       turns: this.#turns,
       deliveries: this.#deliveries,

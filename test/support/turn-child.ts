@@ -3,6 +3,7 @@ import { EchoAgent } from '../../src/agents/echo.ts';
 import { createKeys } from '../../src/state/keys.ts';
 import { type LaneJobData, openQueue } from '../../src/state/queues.ts';
 import { createTurnWorker } from '../../src/workers/turn-worker.ts';
+import { credentialsWith } from './credentials.ts';
 import { openDirect } from './direct-transport.ts';
 import { quiet, splittingAdapter } from './inbound.ts';
 
@@ -14,7 +15,7 @@ const worker = createTurnWorker({
   keys,
   agent: new EchoAgent({ delayMs: [0, 5] }),
   adapters: new Map([['test', splittingAdapter()]]),
-  secretsOf: () => ({}),
+  credentialsOf: credentialsWith(),
   openTransport: openDirect,
   turns: openQueue<LaneJobData>('turns', keys, address, () => {}),
   deliveries: openQueue<LaneJobData>('deliveries', keys, address, () => {}),

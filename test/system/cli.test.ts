@@ -30,6 +30,8 @@ const DOCUMENT: StatusDocument = {
       connections: 1,
       capacity: 500,
       eventLoopLagMs: expect.any(Number),
+      configRefused: null,
+      restartNeeded: [],
     },
   ]),
   connections: [

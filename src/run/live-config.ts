@@ -1,0 +1,186 @@
+/**
+ * The configuration of a running process, which may be replaced: when one of its files changes, on SIGHUP, and when a
+ * connection is wanted otherwise than this process knows it. A new one is taken over as a whole or refused as a whole; the
+ * one before goes on then, and status, metrics and the log say so.
+ */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import { sleep } from '../async/abort.ts';
+import { type Config, loadConfig } from '../config.ts';
+import { ConfigError, explain } from '../errors.ts';
+import { type ConfigChange, changesBetween, isEmpty, takenOver, waitingForRestart } from './config-changes.ts';
+import { FileWatch } from './watch-files.ts';
+
+/** What a process says about its configuration. */
+export interface ConfigStanding {
+  /** Why the files as they are now were refused: one line per problem, without values. `null`: they were not. */
+  readonly refused: string | null;
+  /** Keys whose new values wait for a restart of the process. */
+  readonly restartNeeded: readonly string[];
+}
+
+export type ConfigListener = (change: ConfigChange) => void;
+
+export interface LiveConfigOptions {
+  readonly initial: Config;
+  /** A child of a process that says the same: it only says so at debug level. */
+  readonly quiet: boolean;
+  readonly log: Logger;
+  /** @defaultValue reads the file of `initial` again */
+  load?(): Config;
+}
+
+/** For file systems that tell of no change, and after a refusal for what is missing beside the file, ms. */
+const LOOK_EVERY_MS = 5_000;
+
+export class LiveConfig {
+  #current: Config;
+  #standing: ConfigStanding = { refused: null, restartNeeded: [] };
+  /** Content of the files at the last look; at the first one they are read in any case, as they may have changed since the start. */
+  #seen: string | null = null;
+  #looking: Promise<void> = Promise.resolve();
+  readonly #listeners = new Set<ConfigListener>();
+  readonly #askListeners = new Set<() => void>();
+  readonly #options: LiveConfigOptions;
+  readonly #load: () => Config;
+
+  constructor(options: LiveConfigOptions) {
+    const { initial } = options;
+    this.#options = options;
+    this.#current = initial;
+    this.#load = options.load ?? (() => loadConfig({ file: initial.file ?? undefined }));
+  }
+
+  /** What the process works by now. */
+  get current(): Config {
+    return this.#current;
+  }
+
+  get standing(): ConfigStanding {
+    return this.#standing;
+  }
+
+  /** @returns stops calling it */
+  onChange(listener: ConfigListener): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Reads the files if their content changed. Never throws; looks do not overlap. */
+  look(): Promise<void> {
+    this.#looking = this.#looking.then(() => this.#look(false));
+    return this.#looking;
+  }
+
+  /** Somebody asks for it: reads the files in any case, and says what came of it. Never throws. */
+  ask(): Promise<void> {
+    for (const listener of this.#askListeners) listener();
+    this.#looking = this.#looking.then(() => this.#look(true));
+    return this.#looking;
+  }
+
+  onAsk(listener: () => void): void {
+    this.#askListeners.add(listener);
+  }
+
+  /** Watches until `signal` aborts. Never throws. */
+  async watch(signal: AbortSignal): Promise<void> {
+    if (this.#current.file === null) return;
+    const watch = new FileWatch(() => void this.look());
+    const files = () => watch.setFiles(this.#current.files);
+    files();
+    const forget = this.onChange(files);
+    while (!signal.aborted) {
+      await sleep(LOOK_EVERY_MS, { signal }).catch(() => undefined);
+      if (!signal.aborted) await this.look();
+    }
+    forget();
+    watch.close();
+    await this.#looking;
+  }
+
+  async #look(asked: boolean): Promise<void> {
+    const { log } = this.#options;
+    if (this.#current.file === null) {
+      const message = 'environment variables configure this process: they stay as they are until it is started again';
+      if (asked) this.#tell('info', { event: 'config.unchanged' }, message);
+      return;
+    }
+    const content = await contentOf(this.#current.files);
+    const changed = content !== this.#seen;
+    if (!changed && !asked && this.#standing.refused === null) return;
+    let next: Config;
+    try {
+      await assertWritten(this.#current.file);
+      next = this.#load();
+    } catch (error) {
+      this.#seen = content;
+      this.#refuse(error, asked);
+      return;
+    }
+    // Of the files that it names now.
+    this.#seen = await contentOf(next.files);
+    try {
+      this.#take(next, asked);
+    } catch (error) {
+      log.error({ err: error, event: 'config.defect' }, 'a new configuration was not taken over by all of the process');
+    }
+  }
+
+  #refuse(error: unknown, asked: boolean): void {
+    const problems = error instanceof ConfigError ? error.problems : [explain(error)];
+    const refused = problems.join('; ');
+    if (refused === this.#standing.refused && !asked) return;
+    this.#standing = { ...this.#standing, refused };
+    this.#tell(
+      'error',
+      { event: 'config.refused', problems },
+      `new configuration refused, the old one goes on: ${refused}`,
+    );
+  }
+
+  #take(next: Config, asked: boolean): void {
+    const change = changesBetween(this.#current, next);
+    const restartNeeded = waitingForRestart(this.#current, next);
+    const before = this.#standing;
+    this.#standing = { refused: null, restartNeeded };
+    this.#current = takenOver(this.#current, next);
+    if (!isEmpty(change)) {
+      this.#tell('info', { event: 'config.reloaded', ...change }, 'new configuration taken over');
+      for (const warning of next.warnings) this.#tell('warn', { event: 'config' }, warning);
+    } else if (asked || before.refused !== null) {
+      this.#tell('info', { event: 'config.unchanged' }, 'the configuration is what this process works by already');
+    }
+    if (restartNeeded.length > 0 && restartNeeded.join() !== before.restartNeeded.join()) {
+      const keys = restartNeeded.join(', ');
+      this.#tell(
+        'warn',
+        { event: 'config.restart-needed', keys: restartNeeded },
+        `needs a restart to take effect: ${keys}`,
+      );
+    }
+    // Files may have come or gone as well.
+    for (const listener of this.#listeners) listener(change);
+  }
+
+  #tell(level: 'info' | 'warn' | 'error', fields: object, message: string): void {
+    this.#options.log[this.#options.quiet ? 'debug' : level](fields, message);
+  }
+}
+
+/** An empty file is legal, names no connection, and is what some editors leave for a moment. */
+async function assertWritten(file: string): Promise<void> {
+  const text = await readFile(file, 'utf8').catch(() => null);
+  if (text?.trim() !== '') return;
+  throw new ConfigError([`${file}: is empty; to hold no connection any more, write "connections: []"`]);
+}
+
+/** A digest of all of them; a file that cannot be read counts as such. */
+async function contentOf(files: readonly string[]): Promise<string> {
+  const digest = createHash('sha256');
+  for (const file of files) {
+    digest.update(file).update(await readFile(file).catch((error: NodeJS.ErrnoException) => `\u0000${error.code}`));
+  }
+  return digest.digest('hex');
+}

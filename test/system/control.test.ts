@@ -1,0 +1,112 @@
+/** Changes without a restart: by the configuration file, by signal. Only what changed reconnects. */
+import { appendFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type EmulatedBot, type QqEmulator, startQq } from '../emulators/qq/index.ts';
+import { type Installation, install, qqConnection, SCALED_TIMINGS } from '../support/installation.ts';
+import { type ServedProcess, signalProcess } from '../support/served-process.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+/** Ids of connections, in the order of their bots. */
+const IDS = ['qq-main', 'qq-second', 'qq-third'] as const;
+
+describe('a running `up` with two holding processes', () => {
+  let qq: QqEmulator;
+  let installation: Installation;
+  let up: ServedProcess;
+  const bots = new Map<string, EmulatedBot>();
+  const connection = (id: string, extra = {}) => qqConnection(qq, id, bots.get(id), extra);
+  /** What must stay as it is where nothing changed. */
+  const identityOf = async (id: string) => {
+    const { owner, fencingToken, since } = await installation.connection(id);
+    return { owner, fencingToken, alive: since !== null, sockets: qq.journal.count('dial') };
+  };
+
+  beforeAll(async () => {
+    const accounts = ['102000002', '102000003'].map((appId) => ({ appId, clientSecret: `secret-of-${appId}` }));
+    qq = await startQq({ heartbeatIntervalMs: 1_000, bots: accounts });
+    for (const [index, id] of IDS.entries()) bots.set(id, index === 0 ? qq : qq.bot(`10200000${index + 1}`));
+    installation = await install({
+      connections: [connection('qq-main'), connection('qq-second')],
+      timings: SCALED_TIMINGS,
+    });
+    up = await installation.start('up', '--processes', '2').ready();
+    await Promise.all(['qq-main', 'qq-second'].map((id) => installation.live(id)));
+  });
+
+  afterAll(async () => {
+    await installation?.[Symbol.asyncDispose]();
+    await qq?.close();
+  });
+
+  it('takes over a changed file: one is added, one changed, and what did not change keeps owner, token and socket', async () => {
+    const before = await identityOf('qq-main');
+    const second = await installation.connection('qq-second');
+    await installation.configure({
+      connections: [connection('qq-main'), connection('qq-second', { pingEveryMs: 1_100 }), connection('qq-third')],
+      timings: SCALED_TIMINGS,
+    });
+    await installation.live('qq-third');
+    await installation.waitFor(
+      'to be live under a new token',
+      ({ state, fencingToken }) => state === 'live' && fencingToken !== second.fencingToken,
+      { id: 'qq-second' },
+    );
+    // Two dials: the new one, and the changed one.
+    expect(await identityOf('qq-main')).toEqual({ ...before, sockets: before.sockets + 2 });
+    expect(up.lines.filter(({ event }) => event === 'config.reloaded')).toEqual([
+      expect.objectContaining({ added: ['qq-third'], changed: ['qq-second'], removed: [], pid: up.pid }),
+    ]);
+    expect((await installation.connection('qq-second')).counters).toMatchObject({ resumed: 1, identified: 1 });
+  });
+
+  it('refuses a bad file as a whole, says so in log and status, and goes on', async () => {
+    const before = await identityOf('qq-main');
+    await appendFile(installation.configFile, '\nconections: []\n');
+    const refused = async () => (await installation.status()).workers.map(({ configRefused }) => configRefused);
+    await waitUntil('every process to say so', async () => {
+      const all = await refused();
+      return all.length === 3 && all.every((one) => one?.includes('conections: is not a known key'));
+    });
+    expect(up.lines.filter(({ event }) => event === 'config.refused')).toHaveLength(1);
+    expect(await identityOf('qq-main')).toEqual(before);
+  });
+
+  it('reads the file when it is told to by SIGHUP, in its children, too, and lets go of what is no longer named', async () => {
+    const before = await identityOf('qq-main');
+    await installation.configure({
+      connections: [connection('qq-main'), connection('qq-third')],
+      timings: { ...SCALED_TIMINGS, drainMs: 7_000 },
+    });
+    signalProcess(up.pid, 'SIGHUP');
+    await waitUntil('the removed one to be gone', async () => {
+      const { connections } = await installation.status();
+      return connections.length === 2 && bots.get('qq-second')?.view().live === false;
+    });
+    await waitUntil('every process to have read it', async () =>
+      (await installation.status()).workers.every(
+        ({ configRefused, restartNeeded }) => configRefused === null && restartNeeded.includes('timings.drainMs'),
+      ),
+    );
+    expect(await identityOf('qq-main')).toEqual(before);
+    expect((await installation.run(['status'])).stdout).toContain('restart it for what changed in: timings.drainMs');
+    expect(up.exit).toBeNull();
+  });
+
+  it('tries a parked connection again when the file with its secret changes', async () => {
+    const secretFile = join(installation.dir, 'second-secret');
+    await writeFile(secretFile, 'not-the-secret-of-this-bot\n');
+    const { clientSecret, ...rest } = connection('qq-second') as { clientSecret: string };
+    await installation.configure({
+      connections: [connection('qq-main'), connection('qq-third'), { ...rest, clientSecretFile: 'second-secret' }],
+      timings: SCALED_TIMINGS,
+    });
+    await installation.waitFor('to be parked', ({ state }) => state === 'parked', {
+      id: 'qq-second',
+      timeoutMs: 30_000,
+    });
+    await writeFile(secretFile, clientSecret);
+    await installation.live('qq-second');
+    expect(up.output).not.toContain('not-the-secret-of-this-bot');
+  });
+});
