@@ -4,7 +4,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { complain } from './commands/complain.ts';
 import { connectionsCommand } from './commands/connections.ts';
 import { EXIT } from './commands/exit-codes.ts';
-import { deadMessages, retryMessage } from './commands/messages.ts';
+import { deadMessages, retryMessage, sendMessage } from './commands/messages.ts';
 import type { ServeFlags } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import type { RoleName } from './run/role.ts';
@@ -28,6 +28,12 @@ function leaveWith(run: () => Promise<number>): () => Promise<void> {
     await new Promise((resolve) => process.stdout.write('', resolve));
     process.exit(code);
   };
+}
+
+/** Until its end; a person ends it with Ctrl-D. */
+async function readStandardInput(): Promise<string> {
+  const { text } = await import('node:stream/consumers');
+  return await text(process.stdin);
 }
 
 const configFile = (): string | undefined => program.opts<{ config?: string }>().config;
@@ -157,7 +163,9 @@ connections
     leaveWith(() => connectionsCommand.ask(configFile(), id, 'handoff', to ?? null))(),
   );
 
-const messages = program.command('messages').description('look at messages that could not be answered or sent');
+const messages = program
+  .command('messages')
+  .description('look at messages that could not be answered or sent, or send one');
 messages
   .command('dead')
   .description('dead letters and sends with an unknown outcome, with their text')
@@ -167,6 +175,22 @@ messages
   .command('retry <letter>')
   .description('try a dead letter again, by the id that "messages dead" shows')
   .action((letter: string) => leaveWith(() => retryMessage(configFile(), letter))());
+messages
+  .command('send <connection> <conversation> [text]')
+  .description(
+    'say something in a conversation (text from standard input without one), such as: messages send tg-main chat:4711 "The backup is done."',
+  )
+  .option('--key <key>', 'the same key within 7 days sends nothing again')
+  .action((connection: string, conversation: string, text: string | undefined, { key }: { key?: string }) =>
+    leaveWith(async () =>
+      sendMessage(configFile(), {
+        connection,
+        conversation,
+        text: text ?? (await readStandardInput()),
+        ...(key === undefined ? {} : { key }),
+      }),
+    )(),
+  );
 
 try {
   await program.parseAsync();

@@ -1,6 +1,8 @@
-/** `holdfast messages …`: what could not be answered or sent, and another try for it. */
+/** `holdfast messages …`: what could not be answered or sent, another try for it, and a message of one's own. */
+import { randomUUID } from 'node:crypto';
 import Table from 'cli-table3';
 import { listDeadMessages, retryDeadMessage } from '../state/dead-messages.ts';
+import { pushMessage } from '../state/push-message.ts';
 import { EXIT } from './exit-codes.ts';
 import { withReader } from './reading.ts';
 
@@ -32,4 +34,38 @@ export async function retryMessage(file: string | undefined, name: string): Prom
   }
   process.stdout.write(`${name}: back in its conversation; it is tried within seconds while workers run\n`);
   return EXIT.ok;
+}
+
+export interface MessageToSend {
+  readonly connection: string;
+  readonly conversation: string;
+  readonly text: string;
+  /** @defaultValue one that no other message has */
+  readonly key?: string;
+}
+
+export async function sendMessage(file: string | undefined, message: MessageToSend): Promise<number> {
+  const { connection, conversation, text, key = randomUUID() } = message;
+  if (text.trim() === '') {
+    process.stderr.write('holdfast: the text is blank: give one, or write it to standard input\n');
+    return EXIT.cannotTell;
+  }
+  const pushed = await withReader(file, ({ client, keys }) =>
+    pushMessage(client, keys, null, { connection, conversation, text, key }),
+  );
+  switch (pushed.kind) {
+    case 'unknown-connection':
+      process.stderr.write(
+        `holdfast: there is no connection "${connection}"; "holdfast connections list" names them\n`,
+      );
+      return EXIT.notWell;
+    case 'repeated':
+      process.stdout.write(`${pushed.id}: was taken before, nothing was done\n`);
+      return EXIT.ok;
+    case 'queued':
+      process.stdout.write(`${pushed.id}: queued; it goes out within seconds while workers and a scheduler run\n`);
+      return EXIT.ok;
+    default:
+      return pushed satisfies never;
+  }
 }

@@ -29,6 +29,8 @@ const IDLE_OUTBOX_MS = 7 * 24 * 3_600_000;
 export type UnsentPart = Omit<OutboundPart, 'ordinal'> & {
   /** Cut from a part that the platform called too long: not to be cut again. */
   readonly cutFrom?: string;
+  /** Not split yet: whoever delivers it knows the platform's limit. */
+  readonly whole?: true;
 };
 
 /**
@@ -44,6 +46,34 @@ export async function appendParts(
   id: ConnectionId,
   parts: readonly UnsentPart[],
 ): Promise<LaneJobData> {
+  const job = await append(client, keys, id, parts, 'always');
+  if (job === null) throw new Error('unreachable: nothing was asked to be left out');
+  return job;
+}
+
+/**
+ * As {@link appendParts}, unless parts were appended under this reply key before, which is remembered for 7 days: safe to
+ * repeat when no answer came, by anybody.
+ *
+ * @returns what to wake, or `null` when the reply key was known and nothing was done
+ * @throws TransientError as `appendParts`
+ */
+export async function appendPartsOnce(
+  client: RedisClient,
+  keys: Keys,
+  id: ConnectionId,
+  parts: readonly UnsentPart[],
+): Promise<LaneJobData | null> {
+  return await append(client, keys, id, parts, 'once');
+}
+
+async function append(
+  client: RedisClient,
+  keys: Keys,
+  id: ConnectionId,
+  parts: readonly UnsentPart[],
+  how: 'always' | 'once',
+): Promise<LaneJobData | null> {
   const first = parts[0];
   if (first === undefined) throw new RangeError('appendParts: no parts');
   if (parts.some((part) => part.conversation !== first.conversation || part.reply.key !== first.reply.key)) {
@@ -56,10 +86,10 @@ export async function appendParts(
       client,
       appendScript,
       [k.outbox(lane), k.outboxState(lane), k.activeOutboxes, k.replies(first.reply.key)],
-      [lane, REPLY_COUNT_KEPT_MS, ...parts.map((part) => JSON.stringify(part))],
+      [lane, REPLY_COUNT_KEPT_MS, how === 'once' ? '1' : '', ...parts.map((part) => JSON.stringify(part))],
     ),
-  )) as [string, string];
-  return { connectionId: id, lane, activation: Number(answer[0]) };
+  )) as [string, string] | null;
+  return answer === null ? null : { connectionId: id, lane, activation: Number(answer[0]) };
 }
 
 /**
@@ -111,6 +141,7 @@ export interface Head {
   /** An earlier attempt may have been delivered. */
   readonly doubt: boolean;
   readonly isCut: boolean;
+  readonly isWhole: boolean;
 }
 
 /** `gone`: this activation is over; `idle`: nothing is left, the outbox is inactive; `fenced`: someone newer delivers. */
@@ -236,15 +267,15 @@ function settlementArguments(settlement: Settlement): (string | number)[] {
   }
 }
 
-function readEntry(entry: string): Pick<Head, 'kind' | 'part' | 'entry' | 'isCut'> {
-  const unreadable = { kind: 'head', part: null, entry, isCut: false } as const;
+function readEntry(entry: string): Pick<Head, 'kind' | 'part' | 'entry' | 'isCut' | 'isWhole'> {
+  const unreadable = { kind: 'head', part: null, entry, isCut: false, isWhole: false } as const;
   const cut = entry.indexOf('\n');
   const ordinal = Number(entry.slice(0, cut));
   if (cut < 1 || !Number.isSafeInteger(ordinal)) return unreadable;
   try {
-    const { cutFrom, ...part } = JSON.parse(entry.slice(cut + 1)) as UnsentPart;
+    const { cutFrom, whole, ...part } = JSON.parse(entry.slice(cut + 1)) as UnsentPart;
     if (typeof part.text !== 'string' || typeof part.reply?.key !== 'string') return unreadable;
-    return { kind: 'head', part: { ...part, ordinal }, entry, isCut: cutFrom !== undefined };
+    return { kind: 'head', part: { ...part, ordinal }, entry, isCut: cutFrom !== undefined, isWhole: whole === true };
   } catch {
     return unreadable;
   }

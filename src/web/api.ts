@@ -4,12 +4,11 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { askConnection, VERBS, type Verb } from '../state/ask.ts';
 import { listDeadMessages, retryDeadMessage } from '../state/dead-messages.ts';
-import type { Keys } from '../state/keys.ts';
-import type { RedisClient } from '../state/redis.ts';
 import { readConnectionDetail } from '../status/connection-detail.ts';
 import { readStatus, type StatusTimings } from '../status/read.ts';
 import { askRedis } from './ask-redis.ts';
-import { HttpProblem, problemSchema } from './problem.ts';
+import { HttpProblem, problem } from './problem.ts';
+import { installPush, type PushApiOptions } from './push-api.ts';
 import {
   askedSchema,
   connectionDetailSchema,
@@ -20,11 +19,8 @@ import {
   statusSchema,
 } from './schemas.ts';
 
-export interface ApiOptions {
-  readonly client: RedisClient;
-  readonly keys: Keys;
+export interface ApiOptions extends PushApiOptions {
   readonly timings: StatusTimings;
-  readonly signal: AbortSignal;
 }
 
 const SUMMARIES: Readonly<Record<Verb, string>> = {
@@ -34,10 +30,6 @@ const SUMMARIES: Readonly<Record<Verb, string>> = {
   handoff: 'Move it to another worker without losing its session',
 };
 
-export const problem = (description: string) => ({
-  description,
-  content: { 'application/problem+json': { schema: problemSchema } },
-});
 export const refusals = { 401: problem('No token, or a wrong one.'), 503: problem('Redis does not answer.') };
 const byId = z.strictObject({ id: z.string().min(1).max(64) });
 
@@ -86,6 +78,7 @@ export function installApi(root: FastifyInstance, options: ApiOptions): void {
   );
   for (const verb of VERBS) installVerb(root, verb, options);
   installDeadMessages(root, options);
+  installPush(root, options);
 }
 
 function installVerb(root: FastifyInstance, verb: Verb, { client, keys, timings, signal }: ApiOptions): void {

@@ -101,7 +101,7 @@ export async function serveWeb(options: WebOptions): Promise<Web> {
   }
   const guarded: FastifyPluginAsync = async (inside) => {
     inside.addHook('onRequest', createGuard(check));
-    await installGuarded(inside, options, { ...options, signal: ended.signal });
+    await installGuarded(inside, options, { ...options, deliveries: options.queues.deliveries, signal: ended.signal });
   };
   await app.register(guarded);
   await app.ready();

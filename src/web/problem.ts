@@ -22,6 +22,12 @@ export const problemSchema = z
 
 type Problem = z.output<typeof problemSchema>;
 
+/** An answer of this kind in the OpenAPI document. */
+export const problem = (description: string) => ({
+  description,
+  content: { 'application/problem+json': { schema: problemSchema } },
+});
+
 /** Thrown by hooks and handlers: the answer is this status and these words. */
 export class HttpProblem extends Error {
   override readonly name = 'HttpProblem';

@@ -147,6 +147,25 @@ export const handoffBodySchema = z
   })
   .nullish();
 
+export const pushSchema = z
+  .strictObject({
+    connection: z.string().min(1).max(64),
+    conversation: z.string().min(1).max(300).describe('As the adapter names it: `chat:4711`, `c2c:OPENID`.'),
+    text: z
+      .string()
+      .max(20_000)
+      .refine((text) => text.trim() !== '', 'is blank')
+      .describe('Markdown where the platform has markup; divided where it is too long for one message.'),
+  })
+  .meta({ id: 'Push' });
+
+export const pushedSchema = z
+  .strictObject({
+    id: z.string(),
+    repeated: z.boolean().describe('A message with this key was taken within the last 7 days; nothing was done.'),
+  })
+  .meta({ id: 'Pushed' });
+
 export const retriedSchema = z.strictObject({ id: z.string(), retried: z.literal(true) }).meta({ id: 'Retried' });
 
 export const healthSchema = z.strictObject({ status: z.literal('ok') });

@@ -21,6 +21,7 @@ import type { Safeguards } from '../state/safeguards.ts';
 import type { ConnectionSlots } from './connection-slots.ts';
 import {
   type Candidate,
+  divide,
   giveUpAt,
   judgeAfter,
   judgeBefore,
@@ -141,6 +142,8 @@ class Delivery {
 
     const before = judgeBefore(candidate());
     if (before !== null) return this.#carryOut(head, before);
+    const divided = head.isWhole ? divide({ part, head }, answer.sender.split(part.text, null).parts) : null;
+    if (divided !== null) return this.#carryOut(head, divided);
     const buckets = answer.sender.buckets(part);
     const { client, keys } = this.#deps;
     const deadlineAt = giveUpAt(candidate());

@@ -77,6 +77,7 @@ describe('reading', () => {
       '/api/timeline',
       '/healthz',
       '/readyz',
+      '/v1/messages',
     ]);
     expect(document.components.schemas.Connection.required).toContain('fencingToken');
   });

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import type { Adapter, Capabilities, Sender } from '../../src/adapters/adapter.ts';
+import { splitForParts } from '../../src/adapters/split.ts';
 import type { Logger } from '../../src/log.ts';
 import {
   type ConnectionId,
@@ -149,11 +150,13 @@ export function scriptedSender(
   options: {
     readonly sendIdempotency?: Capabilities['sendIdempotency'];
     readonly buckets?: Sender['buckets'];
+    /** @defaultValue none */
+    readonly maxTextLength?: number;
   } = {},
 ): ScriptedSender {
   const calls: OutboundPart[] = [];
   const sender: Sender = {
-    split: (text) => ({ parts: [text], overflow: [] }),
+    split: (text, maxParts) => splitForParts(text, options.maxTextLength ?? Number.MAX_SAFE_INTEGER, maxParts),
     buckets: options.buckets ?? (() => []),
     async send(part, { signal }) {
       calls.push(part);

@@ -7,8 +7,7 @@ import { TransientError } from '../../errors.ts';
 import type { ConnectionId } from '../../model.ts';
 import type { Keys } from '../../state/keys.ts';
 import { addLaneJobs, type LaneQueue } from '../../state/lane-jobs.ts';
-import { repliesUsed } from '../../state/lanes.ts';
-import { appendParts } from '../../state/outbox.ts';
+import { appendPartsOnce } from '../../state/outbox.ts';
 import type { RedisClient } from '../../state/redis.ts';
 import type { Notification } from '../alert.ts';
 import type { Sink } from './sink.ts';
@@ -45,12 +44,10 @@ export function createChatSink(options: ChatSinkOptions): Sink {
       }
       // Named by the notification, and remembered for days: an attempt whose end nobody stored is not appended twice.
       const key = `alert/${notification.id}`;
-      const [appended = 0] = await repliesUsed(client, keys, connection, [key]);
-      if (appended > 0) return { kind: 'sent' };
       const reply = { key, deadlineAt: null, quota: null, address: null };
       const part = { id: key, conversation, text: cut(notification.text), reply, mode: 'active' } as const;
-      const { lane, activation } = await appendParts(client, keys, connection, [part]);
-      await addLaneJobs(deliveries, 'out', connection, [{ lane, activation }]);
+      const job = await appendPartsOnce(client, keys, connection, [part]);
+      if (job !== null) await addLaneJobs(deliveries, 'out', connection, [job]);
       return { kind: 'sent' };
     },
   };
