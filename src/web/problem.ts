@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { explain, GatewayError, TransientError } from '../errors.ts';
 import { redact } from '../log.ts';
 
-export const problemSchema = z
+const problemSchema = z
   .strictObject({
     type: z.literal('about:blank'),
     title: z.string().describe('The words of the status code.'),
