@@ -1,12 +1,13 @@
 /**
  * Fences everything one worker process held: called by the parent that saw it end. Idempotent. Connections do not wait for
- * one another, and there may be hundreds of them.
+ * one another, and there may be hundreds of them. What one waits for is counted in round trips to Redis, four here until its
+ * job is back: on a busy machine each costs a turn of both processes, and they add up to most of a takeover.
  */
 import type { Queue } from 'bullmq';
 import type { Logger } from 'pino';
 import { explain } from '../errors.ts';
 import type { ConnectionId } from '../model.ts';
-import { observeJobs, takeJobBack } from '../state/connection-jobs.ts';
+import { findJob, observeJobs, putBack, takeJobBack } from '../state/connection-jobs.ts';
 import { listConnectionIds } from '../state/desired.ts';
 import type { Keys } from '../state/keys.ts';
 import { declareDead, type LeaseRecord, parseLease } from '../state/leases.ts';
@@ -29,7 +30,9 @@ export async function declareWorkerDead(
 ): Promise<void> {
   const { client, keys, queue, log } = deps;
   try {
-    await workerGone(client, keys, identity);
+    // Beside the rest: its siblings have room for some of its connections before they hear of their greater share.
+    const telling = workerGone(client, keys, identity);
+    telling.catch(() => undefined); // Awaited below; what fails before must not leave this one unhandled.
     const ids = await listConnectionIds(client, keys);
     const leases = await Promise.all(
       ids.map(async (id) => ({ id, lease: parseLease(await client.hgetall(keys.connection(id).lease)) })),
@@ -38,6 +41,7 @@ export async function declareWorkerDead(
       ({ lease }) => lease.owner === identity.worker && lease.incarnation === identity.incarnation,
     );
     await Promise.all(held.map(({ id, lease }) => takeAway(deps, id, lease, reason)));
+    await telling;
     // What it had fetched and not yet claimed, and what an earlier call left half done.
     const jobs = await observeJobs(client, queue, ids);
     const own = `${identity.worker}.${identity.incarnation}-`;
@@ -55,8 +59,10 @@ export async function declareWorkerDead(
 async function takeAway(deps: DeclareDeadDeps, id: ConnectionId, lease: LeaseRecord, reason: string): Promise<void> {
   const { client, keys, queue, log } = deps;
   const { owner, token, jobToken } = lease;
-  if (token === null || !(await declareDead(client, keys, id, token, reason))) return;
+  if (token === null) return;
+  const [fenced, job] = await Promise.all([declareDead(client, keys, id, token, reason), findJob(queue, id)]);
+  if (!fenced) return;
+  if (jobToken !== null) await putBack(job, jobToken);
   const fields = { connection: id, worker: owner, fencingToken: token, reason };
   log.warn({ event: 'declare-dead', ...fields }, 'holder declared dead by its parent');
-  if (jobToken !== null) await takeJobBack(queue, id, jobToken);
 }

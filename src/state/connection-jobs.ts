@@ -2,7 +2,7 @@
  * The BullMQ side of a connection: whether its job exists, where it is, and whose lock it has. Read in a handful of
  * commands for all connections, since every scheduler looks every second.
  */
-import type { Queue } from 'bullmq';
+import type { Job, Queue } from 'bullmq';
 import type { ConnectionId, WorkerId } from '../model.ts';
 import type { ConnectionJobData } from './queues.ts';
 import type { RedisClient } from './redis.ts';
@@ -102,7 +102,19 @@ export async function takeJobBack(
   id: ConnectionId,
   lockToken: string,
 ): Promise<boolean> {
-  const job = await queue.getJob(id);
+  return await putBack(await findJob(queue, id), lockToken);
+}
+
+/** The handle that {@link putBack} needs; asked for beside something else it costs no round trip of its own. */
+export async function findJob(
+  queue: Queue<ConnectionJobData>,
+  id: ConnectionId,
+): Promise<Job<ConnectionJobData> | undefined> {
+  return await queue.getJob(id);
+}
+
+/** The second half of {@link takeJobBack}, with the same result. */
+export async function putBack(job: Job<ConnectionJobData> | undefined, lockToken: string): Promise<boolean> {
   if (job === undefined) return false;
   try {
     await job.moveToWait(lockToken);

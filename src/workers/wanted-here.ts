@@ -10,11 +10,16 @@ import type { TenureEnd } from './tenure-end.ts';
 /** @throws when Redis gives no answer */
 export async function wantedHere(deps: HoldDeps, id: ConnectionId): Promise<Wanted | TenureEnd> {
   const { client, keys } = deps;
-  const desired = await readDesired(client, keys, id);
-  const wishes = parseWishes(await client.hgetall(keys.connection(id).wishes));
+  // All at once, also what is rarely needed: a takeover waits for each round trip.
+  const [desired, wishes, now, unfit] = await Promise.all([
+    readDesired(client, keys, id),
+    client.hgetall(keys.connection(id).wishes).then(parseWishes),
+    redisNow(client),
+    unfitHosts(client, keys, id),
+  ]);
   if (desired === null || !desired.enabled || wishes.paused) return { kind: 'not-wanted' };
-  if (wishes.placement !== null && !mayPlace(wishes, deps.worker, await redisNow(client))) return { kind: 'elsewhere' };
-  const refused = (await unfitHosts(client, keys, id)).get(hostOf(deps.worker));
+  if (!mayPlace(wishes, deps.worker, now)) return { kind: 'elsewhere' };
+  const refused = unfit.get(hostOf(deps.worker));
   if (refused !== undefined && (await anotherHost(deps, id))) return { kind: 'unfit', reason: refused };
   const adapter = deps.adapters.get(desired.platform);
   if (adapter === undefined) return { kind: 'unfit', reason: `no adapter for platform "${desired.platform}"` };
