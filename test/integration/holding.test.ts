@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { HoldContext } from '../../src/adapters/adapter.ts';
-import { FatalError } from '../../src/errors.ts';
+import { FatalError, FencedError } from '../../src/errors.ts';
 import type { ConnectionId } from '../../src/model.ts';
 import { wishHandoff, wishPaused, wishRestart } from '../../src/state/desired.ts';
+import { readHistory } from '../../src/state/history.ts';
 import { reportWorker } from '../../src/state/workers.ts';
 import { healthyHold, startOneWorker, TIMINGS } from '../support/one-worker.ts';
 import { useRedis } from '../support/redis.ts';
@@ -176,6 +177,54 @@ describe('a hold that does not cooperate', () => {
     await expect.poll(async () => (await world.status()).connections[0]?.state, within).toBe('live');
     await wishRestart(world.client, world.keys, id);
     await expect.poll(() => world.lines.filter((line) => line.event === 'claimed').length, within).toBeGreaterThan(1);
+  });
+});
+
+describe('a holder that renews its lease and gets nothing done', () => {
+  it.each([
+    [
+      'no round trip within its bound',
+      'wedged: no round trip for',
+      (context: HoldContext) => context.health.live('identified'),
+    ],
+    [
+      'an attempt that is long past its own deadline',
+      'wedged: connecting',
+      // As if it had begun a minute and more ago.
+      (context: HoldContext) => context.health.connecting('dialing', Date.now() - 61_000),
+    ],
+  ])('is fenced and replaced, the reason in its history: %s (F27)', async (_, reason, pretend) => {
+    let holds = 0;
+    let ended: unknown;
+    await using world = await startOneWorker({
+      ...place(),
+      ids: [id],
+      hold: (context) => {
+        holds += 1;
+        if (holds > 1) return healthyHold(context);
+        context.health.maxSilence(400);
+        pretend(context);
+        context.signal.addEventListener('abort', () => {
+          ended = context.signal.reason;
+        });
+        return new Promise<void>(() => undefined);
+      },
+    });
+    const now = async () => (await world.status()).connections[0];
+    await expect.poll(async () => (await now())?.fencingToken ?? 0, within).toBeGreaterThan(0);
+    const before = (await now())?.fencingToken ?? 0;
+    await expect.poll(() => holds, within).toBe(2);
+    await expect.poll(async () => (await now())?.state, within).toBe('live');
+    expect((await now())?.fencingToken).toBeGreaterThan(before);
+    const judged = (await readHistory(world.client, world.keys, id, 50)).find(({ what }) => what === 'declared-dead');
+    expect(judged).toMatchObject({ token: before, detail: expect.stringContaining(reason) });
+    // It was told, although it would not have listened to anything else.
+    await expect.poll(() => ended, within).toBeInstanceOf(FencedError);
+    const told = world.lines.filter(({ event }) => event === 'declare-dead');
+    expect(told).toMatchObject([{ connection: id, worker: world.worker, reason: judged?.detail }]);
+    // The one that makes round trips is left alone.
+    await expect.poll(async () => ((await now())?.lastRoundTripAgeMs ?? Infinity) < 400, within).toBe(true);
+    expect(holds).toBe(2);
   });
 });
 

@@ -24,7 +24,7 @@ describe('/readyz', () => {
     });
   });
 
-  it('is not ready when nobody judges, and says whether anybody ever did', async () => {
+  it('is not ready when nobody judges, and says whether anybody ever did (F06)', async () => {
     await using web = await startWebBench(place());
     await web.seemAlive();
     await web.client.hset(web.keys.scheduler, 'at', String(Date.now() - 60_000));

@@ -1,6 +1,9 @@
 /** Two workers and a scheduler as processes of their own: what the death, the drain and the freeze of an owner cost. */
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { askConnection } from '../../src/state/ask.ts';
 import { type QqEmulator, startQq } from '../emulators/qq/index.ts';
 import { Conversations, NOTHING_WRONG } from '../support/conversations.ts';
 import { type Installation, install, qqConnection, SCALED_PINGS, SCALED_TIMINGS } from '../support/installation.ts';
@@ -120,15 +123,35 @@ describe('two workers and a scheduler', () => {
     if (owner.exit !== null) await replace(owner);
   });
 
-  it('leaves at once on a second signal', async () => {
-    const owner = await ownerProcess();
+  it('replaces an owner whose event loop is blocked: its watchdog ends it in time, and says so (F22, F28)', async () => {
+    const inspected = ['env', 'NODE_OPTIONS=--inspect=127.0.0.1:0'];
+    const roles = ['--roles', 'connections,agent,delivery'];
+    const blocked = await installation.startVia(inspected, 'worker', ...roles).ready();
+    await handOverTo(blocked);
+    resumedBefore = qq.journal.count('resumed');
     const before = await installation.connection();
-    owner.kill('SIGTERM');
-    owner.kill('SIGTERM');
-    expect((await owner.exited).afterMs).toBeLessThan(5_000);
+    const people = new Conversations(qq, qq.journal, { name: 'BLOCK', everyMs: 50 }).start();
+    await delay(500);
+    await evaluate(blocked, 'for (;;);');
+    const blockedAt = performance.now();
+    expect(await blocked.exited).toMatchObject({ signal: 'SIGKILL' });
+    // Not before it had to, and before anybody else could be live beside it.
+    expect(performance.now() - blockedAt).toBeGreaterThan(SCALED_TIMINGS.leaseMs / 2);
+    expect(blocked.lines.at(-1)).toMatchObject({ event: 'loop-blocked', level: 'fatal' });
     await expectTakenOver(before);
-    await replace(owner);
+    const account = await people.account(30_000);
+    expect(account).toEqual({ sent: account.sent, ...NOTHING_WRONG });
+    expect(qq.overlap().peak).toBe(1);
+    expect(watch.violations).toEqual([]);
   });
+
+  async function handOverTo({ pid }: ServedProcess): Promise<void> {
+    const { workers: known } = await installation.status();
+    const target = known.find(({ id }) => id.endsWith(`/${pid}`))?.id ?? null;
+    const { client, keys } = await installation.reader();
+    await askConnection(client, keys, 'qq-main', 'handoff', target);
+    await installation.waitFor('to be handed over', ({ state, owner }) => state === 'live' && owner === target);
+  }
 
   it('without a scheduler the death of an owner still shows, and the next scheduler repairs it (F05, F06)', async () => {
     const owner = await ownerProcess();
@@ -151,6 +174,16 @@ describe('two workers and a scheduler', () => {
     expect(watch.violations).toEqual([]);
   });
 });
+
+/** In a process that was started with `--inspect`, by its debugger. @returns once it was told, not once it is done */
+async function evaluate(inspected: ServedProcess, expression: string): Promise<void> {
+  const [url = ''] = /ws:\/\/127\.0\.0\.1:\S+/.exec(inspected.output) ?? [];
+  const socket = new WebSocket(url);
+  await once(socket, 'open');
+  socket.send(JSON.stringify({ id: 1, method: 'Runtime.evaluate', params: { expression } }));
+  // It ends with the process.
+  socket.on('error', () => undefined);
+}
 
 describe('Ctrl-C in the terminal of `up`', () => {
   it('drains before the embedded Redis goes, and a restart resumes (F34)', async () => {
