@@ -72,7 +72,8 @@ async function showMany({ seeds, from, jobs, mutation }: ReturnType<typeof readO
     count.slowest = Math.max(count.slowest, result.recoveryMs);
     if (result.violations.length === 0) return;
     count.failed.push(result.seed);
-    console.log(`seed ${result.seed} failed (trace ${result.hash}); again: npm run simulate -- --seed ${result.seed}`);
+    const again = `npm run simulate -- --seed ${result.seed}${mutation === null ? '' : ` --mutate ${mutation}`}`;
+    console.log(`seed ${result.seed} failed (trace ${result.hash}); again: ${again}`);
     for (const violation of result.violations) console.log(`  ${violation}`);
   };
   const progress = setInterval(() => {

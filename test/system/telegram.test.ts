@@ -27,6 +27,7 @@ describe('a Telegram bot', { timeout: 90_000 }, () => {
       timings: { ...SCALED_TIMINGS, probeEveryMs: PROBE_EVERY_MS },
       // Longer than typing waits.
       agent: { kind: 'echo', delayMs: 400 },
+      alerts: { downAfterMs: 2_000 },
     });
     up = await installation.up();
     await live();
@@ -101,7 +102,7 @@ describe('a Telegram bot', { timeout: 90_000 }, () => {
     await expectNothingWrong(people);
   });
 
-  it('names a rival while there is one, polls seldom, and is back when it leaves (F21)', async () => {
+  it('names a rival while there is one and tells somebody, polls seldom, and is back when it leaves (F21)', async () => {
     const stop = new AbortController();
     const rival = pollForEver(telegram, stop.signal);
     const named = await waitFor('to name the rival', ({ reason }) => reason?.includes('again and again') ?? false);
@@ -109,9 +110,22 @@ describe('a Telegram bot', { timeout: 90_000 }, () => {
     expect(named.reason).toMatch(/^conflict: another getUpdates poller \(rival\) uses this token \(409\)/);
     expect(named.nextAttemptAt).not.toBeNull();
     expect((await installation.run(['status'])).code).toBe(1);
+    const told = (kind: string) =>
+      up.waitForLine((line) => line.event === 'alert' && line.rule === 'rival' && line.kind === kind, 20_000);
+    expect(await told('firing')).toMatchObject({
+      level: 'error',
+      msg: 'ALERT: tg-main: another program uses the same bot',
+    });
+    const since = telegram.journal.mark();
+    await delay(2_000);
+    // At most one try in each half a second, and the one that the rival ends.
+    expect(telegram.journal.calls('getUpdates', since).filter(({ args }) => args.timeout !== '50').length).toBeLessThan(
+      10,
+    );
     stop.abort();
     await rival;
     await live();
+    await told('recovered');
     const people = talk();
     await delay(500);
     await expectNothingWrong(people);
