@@ -19,11 +19,11 @@ import type { Keys } from '../state/keys.ts';
 import type { RedisClient } from '../state/redis.ts';
 import type { StatusTimings } from '../status/read.ts';
 import { type ApiOptions, installApi } from './api.ts';
-import type { ConnectionDesk } from './change-connections.ts';
 import { createGuard, createTokenCheck } from './guard.ts';
 import type { Listener } from './listener.ts';
 import { installLive } from './live.ts';
 import { installLogin } from './login.ts';
+import { installPageFiles, installPages, readPageAssets } from './pages.ts';
 import { installProblems } from './problem.ts';
 import { installQueueBoard, type Queues } from './queue-board.ts';
 import { createReadiness, type ReadinessOptions } from './readiness.ts';
@@ -39,8 +39,6 @@ export interface WebOptions extends Pick<ReadinessOptions, 'worker' | 'holdsConn
   readonly keys: Keys;
   readonly queues: Queues;
   readonly timings: StatusTimings;
-  /** Adds, changes and removes connections. */
-  readonly desk: ConnectionDesk;
   /** Of this package, for the OpenAPI document. */
   readonly version: string;
   readonly metrics?: MetricsSource;
@@ -97,13 +95,16 @@ export async function serveWeb(options: WebOptions): Promise<Web> {
   });
   await app.register(swagger, openApi(options.version, adminToken !== null));
   installHealth(app, createReadiness({ ...options, signal: ended.signal }));
+  const assets = readPageAssets();
+  await app.register(installPageFiles satisfies FastifyPluginAsync);
   const check = adminToken === null ? null : createTokenCheck(adminToken);
   if (adminToken !== null && check !== null) {
     await app.register(cookie, { secret: sessionKey(adminToken) });
-    await app.register(((open) => installLogin(open, check)) satisfies FastifyPluginAsync);
+    await app.register(((open) => installLogin(open, check, assets)) satisfies FastifyPluginAsync);
   }
   const guarded: FastifyPluginAsync = async (inside) => {
     inside.addHook('onRequest', createGuard(check));
+    installPages(inside, assets, check !== null);
     await installGuarded(inside, options, { ...options, deliveries: options.queues.deliveries, signal: ended.signal });
   };
   await app.register(guarded);

@@ -1,26 +1,19 @@
-/** The page that asks a person for the admin token, and begins a session for it. No script, no file beside it. */
-import { createHash } from 'node:crypto';
+/** The page that asks a person for the admin token, and begins a session for it. No script. */
 import formbody from '@fastify/formbody';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { refuseOtherSites, type TokenCheck } from './guard.ts';
+import type { PageAssets } from './pages.ts';
 import { beginSession, endSession } from './session.ts';
 
-const START_PAGE = '/admin/queues';
+const START_PAGE = '/';
 
-const STYLE = `
-:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
-body { display: grid; place-content: center; min-height: 100vh; margin: 0 }
-form { display: grid; gap: .75rem; width: min(22rem, 90vw) }
-input, button { font: inherit; padding: .5rem .75rem }
-[role=alert] { color: light-dark(#b00020, #ff8a80); margin: 0 }
-`;
-
-/** Nothing but the form and its style, which is named by its digest. */
+/** Nothing but the form and the style of all pages. */
 const POLICY = [
   "default-src 'none'",
-  `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
+  "style-src 'self'",
+  "img-src 'self'",
   "form-action 'self'",
   "frame-ancestors 'none'",
   "base-uri 'none'",
@@ -32,7 +25,7 @@ const next = z
   .regex(/^\/(?!\/)[\w/.~-]*$/)
   .catch(START_PAGE);
 
-export async function installLogin(root: FastifyInstance, check: TokenCheck): Promise<void> {
+export async function installLogin(root: FastifyInstance, check: TokenCheck, assets: PageAssets): Promise<void> {
   await root.register(formbody, { bodyLimit: 4_096 });
   const app = root.withTypeProvider<ZodTypeProvider>();
   app.addHook('onRequest', async (request) => refuseOtherSites(request));
@@ -40,7 +33,7 @@ export async function installLogin(root: FastifyInstance, check: TokenCheck): Pr
   app.get(
     '/login',
     { schema: { hide: true, querystring: z.object({ next: next.optional() }) } },
-    async (request, reply) => showForm(reply, request.query.next ?? START_PAGE, null),
+    async (request, reply) => showForm(reply, assets, request.query.next ?? START_PAGE, null),
   );
 
   const body = z.object({ token: z.string().max(1_024), next });
@@ -48,7 +41,7 @@ export async function installLogin(root: FastifyInstance, check: TokenCheck): Pr
     const { token, next } = request.body;
     if (!(await check.matches(token.trim(), request.ip))) {
       request.log.warn({ event: 'web.refused', address: request.ip }, 'a wrong admin token');
-      return await showForm(reply.code(401), next, 'That is not the admin token.');
+      return await showForm(reply.code(401), assets, next, 'That is not the admin token.');
     }
     beginSession(request, reply);
     return await reply.redirect(next, 303);
@@ -60,7 +53,12 @@ export async function installLogin(root: FastifyInstance, check: TokenCheck): Pr
   });
 }
 
-async function showForm(reply: FastifyReply, next: string, problem: string | null): Promise<FastifyReply> {
+async function showForm(
+  reply: FastifyReply,
+  { style, icon }: PageAssets,
+  next: string,
+  problem: string | null,
+): Promise<FastifyReply> {
   const alert = problem === null ? '' : `<p role="alert" id="problem">${problem}</p>`;
   const described = problem === null ? '' : ' aria-invalid="true" aria-describedby="problem"';
   return await reply
@@ -71,15 +69,17 @@ async function showForm(reply: FastifyReply, next: string, problem: string | nul
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Holdfast: log in</title>
-<style>${STYLE}</style>
-<main>
+<meta name="color-scheme" content="light dark">
+<title>Log in · Holdfast</title>
+<link rel="icon" href="${icon}" type="image/svg+xml">
+<link rel="stylesheet" href="${style}">
+<main class="login">
 <h1>Holdfast</h1>
-<form method="post" action="/login">
+<form method="post" action="/login" class="card">
 <label for="token">Admin token (<code>http.adminToken</code>)</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus${described}>
 <input type="hidden" name="next" value="${next}">
-${alert}<button>Log in</button>
+${alert}<button class="button primary">Log in</button>
 </form>
 </main>
 </html>

@@ -40,7 +40,7 @@ export function whyNoProxy(...names: readonly ('tinyproxy' | 'squid' | 'danted' 
   for (const name of names) {
     const command = name === 'danted-users' ? 'danted' : name;
     const found = spawnSync('sh', ['-c', `command -v ${command}`], { env: ENV }).status === 0;
-    if (!found) return `${command} is not installed (node scripts/ensure-proxies.mjs)`;
+    if (!found) return `${command} is not installed (node scripts/ensure-test-programs.mjs)`;
     if (name === 'danted-users' && spawnSync('unshare', ['--mount', 'true']).status !== 0) {
       return 'dante takes users from /etc/passwd, and hiding it for a test needs root and mount namespaces';
     }

@@ -88,4 +88,17 @@ describe('documents', () => {
     const names = Object.keys({ ...dependencies, ...devDependencies }).filter((name) => !name.startsWith('@types/'));
     expect(names.filter((name) => !rows.split(/[ ,]+/).includes(name))).toEqual([]);
   });
+
+  it('the pages lead to headings that there are', () => {
+    const sources = ['advice.ts', 'verdict.ts', 'frame.tsx', 'dead-letters-page.tsx', 'status-page.tsx'].map((name) =>
+      read(`src/web/page/${name}`),
+    );
+    const runbook = anchorsOf(read('docs/runbook.md'));
+    const targets = sources.flatMap((text) => [...text.matchAll(/(?:runbook\.html|RUNBOOK\})#([\w-]+)/g)]);
+    expect(targets.length).toBeGreaterThan(5);
+    for (const [, anchor = ''] of targets) expect(runbook).toContain(anchor);
+    for (const [, name = ''] of sources.flatMap((text) => [...text.matchAll(/\/docs\/([\w-]+)\.html/g)])) {
+      expect(existsSync(join(ROOT, `docs/${name}.md`))).toBe(true);
+    }
+  });
 });
