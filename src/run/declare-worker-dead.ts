@@ -1,6 +1,6 @@
 /**
  * Fences everything one worker process held: called by the parent that saw it end. Idempotent. Connections do not wait for
- * one another, and there may be hundreds of them. What one waits for is counted in round trips to Redis, four here until its
+ * one another, and there may be hundreds of them. What one waits for is counted in round trips to Redis, three here until its
  * job is back: on a busy machine each costs a turn of both processes, and they add up to most of a takeover.
  */
 import type { Queue } from 'bullmq';
@@ -19,28 +19,26 @@ export interface DeclareDeadDeps {
   readonly client: RedisClient;
   readonly keys: Keys;
   readonly queue: Queue<ConnectionJobData>;
+  /** Those of our own configuration: looked at without asking first which there are. */
+  readonly configured: readonly ConnectionId[];
   readonly log: Logger;
 }
 
+interface Identity {
+  readonly worker: string;
+  readonly incarnation: string;
+}
+
 /** Never throws: what it leaves undone, the next sweep finds. */
-export async function declareWorkerDead(
-  deps: DeclareDeadDeps,
-  identity: { readonly worker: string; readonly incarnation: string },
-  reason: string,
-): Promise<void> {
-  const { client, keys, queue, log } = deps;
+export async function declareWorkerDead(deps: DeclareDeadDeps, identity: Identity, reason: string): Promise<void> {
+  const { client, keys, queue, configured, log } = deps;
   try {
     // Beside the rest: its siblings have room for some of its connections before they hear of their greater share.
     const telling = workerGone(client, keys, identity);
     telling.catch(() => undefined); // Awaited below; what fails before must not leave this one unhandled.
-    const ids = await listConnectionIds(client, keys);
-    const leases = await Promise.all(
-      ids.map(async (id) => ({ id, lease: parseLease(await client.hgetall(keys.connection(id).lease)) })),
-    );
-    const held = leases.filter(
-      ({ lease }) => lease.owner === identity.worker && lease.incarnation === identity.incarnation,
-    );
-    await Promise.all(held.map(({ id, lease }) => takeAway(deps, id, lease, reason)));
+    const [ids] = await Promise.all([listConnectionIds(client, keys), takeAll(deps, configured, identity, reason)]);
+    const others = ids.filter((id) => !configured.includes(id));
+    await takeAll(deps, others, identity, reason);
     await telling;
     // What it had fetched and not yet claimed, and what an earlier call left half done.
     const jobs = await observeJobs(client, queue, ids);
@@ -53,6 +51,22 @@ export async function declareWorkerDead(
   } catch (error) {
     log.warn({ event: 'declare-dead-failed', reason: explain(error) }, 'left to the next sweep');
   }
+}
+
+/** All of these that the dead worker held. */
+async function takeAll(
+  deps: DeclareDeadDeps,
+  ids: readonly ConnectionId[],
+  { worker, incarnation }: Identity,
+  reason: string,
+): Promise<void> {
+  const { client, keys } = deps;
+  await Promise.all(
+    ids.map(async (id) => {
+      const lease = parseLease(await client.hgetall(keys.connection(id).lease));
+      if (lease.owner === worker && lease.incarnation === incarnation) await takeAway(deps, id, lease, reason);
+    }),
+  );
 }
 
 /** The lease first: whoever gets the job next could not claim it otherwise. */

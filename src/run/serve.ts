@@ -119,8 +119,11 @@ async function serveOver(
   }
 }
 
-/** A dead child is started again after this, ms: its siblings are live on its connections by then. */
-const SIBLINGS_FIRST_MS = 1_000;
+/**
+ * A dead child is started again after this, ms: its siblings are live on its connections by then, and should the next one
+ * die soon, no start takes the cores from that takeover.
+ */
+const SIBLINGS_FIRST_MS = 500;
 /** All parts together, ms; what remains of the 10 s is for closing Redis. */
 const DRAIN_FOR_MS = 8_800;
 /** Since the end was asked for, ms. An embedded Redis that is still writing then is left; the next start finds it. */
@@ -200,7 +203,13 @@ function startRoles(
       restartAfterMs: options.children?.count === 1 ? 0 : SIBLINGS_FIRST_MS,
       onDeath: (dead, reason) =>
         declareWorkerDead(
-          { client: storage.patient, keys: storage.keys, queue: storage.connections, log },
+          {
+            client: storage.patient,
+            keys: storage.keys,
+            queue: storage.connections,
+            configured: config.connections.map(({ id }) => id),
+            log,
+          },
           dead,
           reason,
         ),

@@ -73,7 +73,8 @@ async function deadWorker() {
     (await presentWorkers(client, keys, [OTHER_NAME])).has(OTHER_NAME),
   );
 
-  const deps = { client, keys, queue, log: pino({ level: 'silent' }) };
+  // Some stand in the parent's configuration, others were added while it ran.
+  const deps = { client, keys, queue, configured: ids.slice(0, MANY / 2), log: pino({ level: 'silent' }) };
   const held = await readEvidence(client, keys, ids);
   const actions = held.map(({ id, lease }): Action => {
     const token = lease.token ?? expect.fail('no lease');
