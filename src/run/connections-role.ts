@@ -95,6 +95,7 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
       dialTimeoutMs: timings.dialTimeoutMs,
       healthyAfterMs: timings.healthyAfterMs,
       probeEveryMs: timings.probeEveryMs,
+      hostDoubtMs: HOST_DOUBT_MS,
       backoff: { baseMs: timings.backoffBaseMs, capMs: timings.backoffCapMs, factor: BACKOFF_FACTOR },
     },
     clock: systemClock,
@@ -169,6 +170,9 @@ function openPump(options: ConnectionsRoleOptions, request: PumpRequest) {
     },
   };
 }
+
+/** Longer than most bad minutes of a platform or network, ms. */
+const HOST_DOUBT_MS = 30_000;
 
 /** Gentle growth: ten attempts within the first half minute of an outage, so that a short one ends soon after it ends. */
 const BACKOFF_FACTOR = 1.3;

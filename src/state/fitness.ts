@@ -30,15 +30,18 @@ export async function readUnfit(client: RedisClient, keys: Keys, id: ConnectionI
 /** After this a refused host is tried again: somebody may have put its address on the platform's list. */
 const HOST_REFUSED_MS = 600_000;
 
+/** @param forMs - how long it is remembered */
 export async function noteUnfitHost(
   client: RedisClient,
   keys: Keys,
   id: ConnectionId,
   host: string,
   reason: string,
+  forMs: number = HOST_REFUSED_MS,
 ): Promise<void> {
   const key = keys.connection(id).unfitHosts;
-  await client.hset(key, host, `${(await redisNow(client)) + HOST_REFUSED_MS} ${reason}`);
+  await client.hset(key, host, `${(await redisNow(client)) + forMs} ${reason}`);
+  // Each note has its own end; the hash only must not end before the last of them.
   await client.pexpire(key, HOST_REFUSED_MS);
 }
 

@@ -28,6 +28,8 @@ export interface AttemptGateOptions {
   readonly pace: AttemptPace;
   /** Called for each attempt of the hold but the first, before its wait; must not throw. */
   readonly onAgain?: (cause: AttemptCause | null) => void;
+  /** Called with each proof; must not throw. */
+  readonly onProven?: () => void;
   /** In [0, 1). @defaultValue Math.random */
   readonly random?: () => number;
 }
@@ -91,6 +93,7 @@ export function createAttemptGate(options: AttemptGateOptions): AttemptGate {
     proven(): void {
       leave();
       provenAt = clock.monotonic();
+      options.onProven?.();
     },
   };
 }

@@ -3,6 +3,7 @@
  * Whatever the adapter does, this ends in exactly one {@link TenureEnd}, and Redis is told which.
  */
 import type { Logger } from 'pino';
+import type { AttemptCause } from '../adapters/adapter.ts';
 import { childController, controllerForMany } from '../async/abort.ts';
 import { DrainRequested, explain, FatalError, FencedError } from '../errors.ts';
 import type { ConnectionId } from '../model.ts';
@@ -10,11 +11,12 @@ import { claimLease } from '../state/leases.ts';
 import { createAttemptGate } from './attempt-gate.ts';
 import { closeTenure } from './close-tenure.ts';
 import type { HealthRecorder } from './health-recorder.ts';
+import { createHostDoubt } from './host-doubt.ts';
 import type { JobView } from './job-view.ts';
 import { instant } from './lease-clock.ts';
 import type { HoldDeps, Tenure } from './tenure.ts';
 import type { TenureEnd } from './tenure-end.ts';
-import { afterRefusal, wantedHere } from './wanted-here.ts';
+import { afterRefusal, leaveToAnotherHost, wantedHere } from './wanted-here.ts';
 import { watchTenure } from './watch-tenure.ts';
 
 /**
@@ -76,6 +78,7 @@ async function runAdapter(
   const { adapter, claim, desired, secrets } = tenure;
   const { timings, clock, keeper } = deps;
   const assertHeld = () => keeper.assertHeld({ id: desired.id, token: claim.token });
+  const doubt = createHostDoubt(clock, timings.hostDoubtMs);
   const transport = deps.openTransport(secrets);
   const pump = deps.openPump({
     connectionId: desired.id,
@@ -104,7 +107,12 @@ async function runAdapter(
         clock,
         health,
         pace: deps.pace,
-        onAgain: (cause) => deps.measurements?.reconnected(desired.id, cause?.kind ?? 'other'),
+        onAgain: (cause) => {
+          deps.measurements?.reconnected(desired.id, cause?.kind ?? 'other');
+          const unansweredMs = doubt.failed(cause);
+          if (unansweredMs !== null) void tryAnotherHost(deps, desired.id, log, drain, unansweredMs, cause);
+        },
+        onProven: () => doubt.proven(),
       }),
       budget: deps.budgetFor(desired.platform, adapter.accountOf(desired.options)),
       transport,
@@ -121,6 +129,21 @@ async function runAdapter(
     await transport.destroy();
     await pump.close();
   }
+}
+
+/** Never throws: without another host, or an answer of Redis, this one goes on. */
+async function tryAnotherHost(
+  deps: HoldDeps,
+  id: ConnectionId,
+  log: Logger,
+  drain: AbortController,
+  unansweredMs: number,
+  cause: AttemptCause | null,
+): Promise<void> {
+  const reason = `nothing got through from this host for ${Math.round(unansweredMs / 1_000)} s (${cause?.reason})`;
+  if (!(await leaveToAnotherHost(deps, id, reason))) return;
+  log.warn({ event: 'host-doubted', reason }, 'another host is tried');
+  drain.abort(new DrainRequested(`${reason}; another host is tried`, { again: true }));
 }
 
 /**

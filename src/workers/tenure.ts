@@ -23,6 +23,8 @@ export interface HoldTimings {
   readonly dialTimeoutMs: number;
   readonly healthyAfterMs: number;
   readonly probeEveryMs: number;
+  /** Attempts unanswered for so long make another host worth a try, ms. */
+  readonly hostDoubtMs: number;
   readonly backoff: BackoffPolicy;
 }
 

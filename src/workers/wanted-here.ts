@@ -37,6 +37,24 @@ async function anotherHost({ client, keys, worker }: HoldDeps, id: ConnectionId)
   });
 }
 
+/**
+ * From this host nothing gets through. Where another one could hold the connection, this one stands back for a while.
+ *
+ * @returns false, also when Redis gives no answer: then it stays where it is
+ */
+export async function leaveToAnotherHost(deps: HoldDeps, id: ConnectionId, reason: string): Promise<boolean> {
+  try {
+    if (!(await anotherHost(deps, id))) return false;
+    await noteUnfitHost(deps.client, deps.keys, id, hostOf(deps.worker), reason, UNREACHED_MS);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A host from which nothing got through is not asked again for so long, while there is another one, ms. */
+const UNREACHED_MS = 120_000;
+
 /** The platform refused this host. With another one to go to, that is no reason to bother a person. */
 export async function afterRefusal(deps: HoldDeps, id: ConnectionId, end: TenureEnd): Promise<TenureEnd> {
   if (end.kind !== 'fatal' || end.code !== 'HOST_UNFIT') return end;

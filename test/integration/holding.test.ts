@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { HoldContext } from '../../src/adapters/adapter.ts';
+import type { AttemptCause, HoldContext } from '../../src/adapters/adapter.ts';
 import { FatalError, FencedError } from '../../src/errors.ts';
 import type { ConnectionId } from '../../src/model.ts';
 import { wishHandoff, wishPaused, wishRestart } from '../../src/state/desired.ts';
@@ -105,6 +105,60 @@ describe('a host that the platform refuses', () => {
     await wishRestart(refused.client, refused.keys, id);
     await expect.poll(async () => (await now())?.owner, within).toBe(other.worker);
     await expect.poll(async () => (await now())?.state, within).toBe('live');
+  });
+});
+
+describe('a host from which nothing gets through', () => {
+  /** Every attempt ends as if the network were not there. */
+  const cutOff = async (context: HoldContext): Promise<never> => {
+    for (let cause: AttemptCause | null = null; ; cause = { reason: 'connect ENETUNREACH', kind: 'dial' }) {
+      const stop = AbortSignal.any([context.signal, context.drain]);
+      await context.gate.pass(cause, { signal: stop });
+      context.health.connecting('dialing', Date.now() + 1_000);
+      context.health.lost('connect ENETUNREACH');
+    }
+  };
+  const hosts = async (other: (context: HoldContext) => Promise<void>) => {
+    const where = place();
+    const cut = await startOneWorker({ ...where, ids: [id], hold: cutOff, host: 'cut-off' });
+    const now = async () => (await cut.status()).connections[0];
+    await expect.poll(async () => (await now())?.owner, within).toBe(cut.worker);
+    const second = await startOneWorker({ ...where, ids: [id], hold: other, host: 'other' });
+    const report = { roles: ['connections'], connections: 0, capacity: 1, eventLoopLagMs: 0, incarnation: 'x' };
+    for (const { client, keys, worker } of [cut, second]) {
+      await reportWorker(client, keys, worker, { ...report, draining: false }, 60_000);
+    }
+    return { cut, second, now };
+  };
+
+  it('hands over to another host, and says why', async () => {
+    const { cut, second, now } = await hosts(healthyHold);
+    try {
+      await expect.poll(async () => (await now())?.owner, within).toBe(second.worker);
+      await expect.poll(async () => (await now())?.state, within).toBe('live');
+      const ended = cut.lines.find(({ event }) => event === 'tenure-ended');
+      expect(ended).toMatchObject({
+        end: 'handed-over',
+        reason: expect.stringMatching(
+          /nothing got through from this host for \d+ s \(connect ENETUNREACH\); another host/,
+        ),
+      });
+    } finally {
+      await Promise.all([cut[Symbol.asyncDispose](), second[Symbol.asyncDispose]()]);
+    }
+  });
+
+  it('does so once where the other one fares no better: the platform is away, and moving about would not help', async () => {
+    const { cut, second, now } = await hosts(cutOff);
+    try {
+      await expect.poll(async () => (await now())?.owner, within).toBe(second.worker);
+      const token = (await now())?.fencingToken;
+      const until = performance.now() + 4_000;
+      await expect.poll(() => performance.now() > until, within).toBe(true);
+      expect(await now()).toMatchObject({ owner: second.worker, fencingToken: token });
+    } finally {
+      await Promise.all([cut[Symbol.asyncDispose](), second[Symbol.asyncDispose]()]);
+    }
   });
 });
 

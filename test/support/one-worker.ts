@@ -129,6 +129,7 @@ export async function startOneWorker(options: OneWorkerOptions) {
         drainMs: 1_000,
         dialTimeoutMs: 1_000,
         healthyAfterMs: 1_000,
+        hostDoubtMs: 1_000,
         probeEveryMs: TIMINGS.probeEveryMs,
         backoff: { baseMs: 100, capMs: 500, factor: 1.3 },
       },
