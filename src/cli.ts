@@ -144,6 +144,21 @@ connections
   .action((id: string, options: { json?: boolean }) =>
     leaveWith(() => connectionsCommand.show(configFile(), id, options.json === true))(),
   );
+connections
+  .command('add <id> <keys...>')
+  .description('add one while it runs: platform=telegram tokenFile=bot-2; secrets are named by file or variable')
+  .option('--replace', 'also when there is one of this id that was added at run time')
+  .action((id: string, keys: string[], { replace }: { replace?: boolean }) =>
+    leaveWith(() => connectionsCommand.add(configFile(), id, keys, replace === true))(),
+  );
+connections
+  .command('set <id> <keys...>')
+  .description('change keys of one that was added at run time: key=value; "key=" takes it away')
+  .action((id: string, keys: string[]) => leaveWith(() => connectionsCommand.set(configFile(), id, keys))());
+connections
+  .command('remove <id>')
+  .description('remove one that was added at run time')
+  .action((id: string) => leaveWith(() => connectionsCommand.remove(configFile(), id))());
 for (const [verb, text] of [
   ['pause', 'take it down until it is resumed; the platform keeps the session'],
   ['resume', 'let a paused or parked connection run'],

@@ -14,6 +14,7 @@ import { type ConfigDocument, findDocument } from './config/document.ts';
 import { type HttpConfig, httpConfig } from './config/http.ts';
 import { keyPath, problemLines } from './config/problems.ts';
 import { pathId, type Resolved, resolveReferences } from './config/references.ts';
+import { checkDefinition, type RuntimeBounds, resolveDefinition, runtimeBounds } from './config/runtime.ts';
 import { configSchema, type ParsedConfig } from './config/schema.ts';
 import type { Timings } from './config/timings.ts';
 import { ConfigError } from './errors.ts';
@@ -25,6 +26,7 @@ import { type ConnectionId, connectionId } from './model.ts';
 export type { AgentConfig } from './config/agent.ts';
 export type { AlertSinkConfig, AlertsConfig } from './config/alerts.ts';
 export type { HttpConfig } from './config/http.ts';
+export type { RuntimeBounds } from './config/runtime.ts';
 export type { Timings } from './config/timings.ts';
 
 export interface Config {
@@ -52,6 +54,8 @@ export interface Config {
   /** `null`: the web role is switched off. */
   readonly http: HttpConfig | null;
   readonly connections: readonly ConnectionConfig[];
+  /** For connections that are added while it runs. */
+  readonly runtime: RuntimeBounds;
   /** HTTPS_PROXY and its like, for connections without a proxy of their own. May hold passwords: never leaves the process. */
   readonly proxyEnvironment: ProxyEnvironment;
   /**
@@ -131,6 +135,26 @@ export function loadConfig(options: LoadOptions = {}): Config {
   return { ...built, files, proxyEnvironment, sabotage: sabotageOf(env) };
 }
 
+/**
+ * A connection that somebody wants to add while it runs, checked, its secrets left out.
+ *
+ * @throws ConfigError one line per problem; none repeats a value
+ */
+export function checkRuntimeConnection(given: unknown, bounds: RuntimeBounds): ConnectionConfig {
+  return splitConnection(checkDefinition(given, bounds), false);
+}
+
+/**
+ * The same with its secrets, which are registered with the logger.
+ *
+ * @throws ConfigError when this process has no such variable or file, or may not use it
+ */
+export function resolveRuntimeConnection(given: unknown, bounds: RuntimeBounds, env = process.env): ConnectionConfig {
+  const connection = resolveDefinition(given, bounds, env);
+  for (const secret of connectionSecrets(connection)) registerSecret(secret);
+  return splitConnection(connection, true);
+}
+
 function proxyVariables(env: NonNullable<LoadOptions['env']>): ProxyEnvironment {
   return Object.fromEntries(PROXY_VARIABLES.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
 }
@@ -185,6 +209,7 @@ function build(
     agent: withSecrets ? agent : withoutSecrets(agent),
     alerts: alertsConfig(parsed.alerts),
     http: httpConfig(parsed.http, withSecrets),
+    runtime: runtimeBounds(parsed.runtime, found.baseDir),
     connections: parsed.connections.map((connection) => splitConnection(connection, withSecrets)),
     warnings: [...found.warnings, ...warningsAbout(parsed, found.document)],
   };
@@ -233,10 +258,12 @@ function* secretsOf({ redis, agent, alerts, http, connections }: ParsedConfig): 
   if (agent.kind === 'webhook') yield agent.secret;
   if (http !== false && http.adminToken !== undefined) yield http.adminToken;
   yield* alertSecrets(alerts.sinks);
-  for (const { secrets, proxy } of connections) {
-    yield* Object.values(secrets);
-    yield* secretsIn(proxy ?? '');
-  }
+  for (const connection of connections) yield* connectionSecrets(connection);
+}
+
+function* connectionSecrets({ secrets, proxy }: ConfiguredConnection): Generator<string> {
+  yield* Object.values(secrets);
+  yield* secretsIn(proxy ?? '');
 }
 
 const SHORT_TOKEN = 16;

@@ -1,13 +1,49 @@
 /** `holdfast connections …`: look at one connection, or ask for a change. What is asked for stands in Redis. */
 import Table from 'cli-table3';
+import { ConnectionDesk } from '../run/connection-desk.ts';
 import { askConnection, type Verb } from '../state/ask.ts';
+import type { Written } from '../state/runtime-connections.ts';
 import { readConnectionDetail } from '../status/connection-detail.ts';
 import { readStatus } from '../status/read.ts';
+import { readKeys } from './connection-keys.ts';
 import { EXIT } from './exit-codes.ts';
 import { withReader } from './reading.ts';
 import { connectionTable } from './table.ts';
 
+const written: Readonly<Record<Written, { readonly code: number; readonly says: string }>> = {
+  added: { code: EXIT.ok, says: 'added; a worker takes it within seconds' },
+  replaced: { code: EXIT.ok, says: 'changed; it reconnects, with its session kept where the platform allows' },
+  removed: { code: EXIT.ok, says: 'removed; waiting messages stay, and go on when it returns' },
+  exists: {
+    code: EXIT.notWell,
+    says: 'there is one of this id already; "connections set" changes it, "add --replace" replaces it',
+  },
+  configured: {
+    code: EXIT.notWell,
+    says: 'belongs to the configuration file; change it there, and running processes take it over',
+  },
+  unknown: {
+    code: EXIT.notWell,
+    says: 'there is no such connection that was added at run time; "holdfast connections list" names all',
+  },
+};
+
 export const connectionsCommand = {
+  /** @param keys - `key=value`, as in the file; secrets by reference */
+  async add(file: string | undefined, id: string, keys: readonly string[], replace: boolean): Promise<number> {
+    const given = { id, ...readKeys(keys) };
+    return tell(id, await atDesk(file, (desk) => desk.write(given, replace ? 'put' : 'add')));
+  },
+
+  /** @param keys - `key=value`; `key=` takes the key away */
+  async set(file: string | undefined, id: string, keys: readonly string[]): Promise<number> {
+    return tell(id, await atDesk(file, (desk) => desk.change(id, readKeys(keys))));
+  },
+
+  async remove(file: string | undefined, id: string): Promise<number> {
+    return tell(id, await atDesk(file, (desk) => desk.remove(id)));
+  },
+
   async list(file: string | undefined, json: boolean): Promise<number> {
     const status = await withReader(file, ({ client, keys }, config) => readStatus(client, keys, config.timings));
     process.stdout.write(`${json ? JSON.stringify(status.connections) : connectionTable(status)}\n`);
@@ -60,6 +96,19 @@ export const connectionsCommand = {
     }
   },
 };
+
+async function atDesk<T>(file: string | undefined, run: (desk: ConnectionDesk) => Promise<T>): Promise<T> {
+  return await withReader(file, ({ client, keys }, { runtime }) =>
+    run(new ConnectionDesk(client, keys, () => runtime)),
+  );
+}
+
+function tell(id: string, done: Written): number {
+  const { code, says } = written[done];
+  if (code === EXIT.ok) process.stdout.write(`${id}: ${says}\n`);
+  else process.stderr.write(`holdfast: ${id}: ${says}\n`);
+  return code;
+}
 
 function unknown(id: string): number {
   process.stderr.write(`holdfast: there is no connection "${id}"; "holdfast connections list" names them\n`);

@@ -1,9 +1,25 @@
 /**
  * The platforms that can be configured. A new one is a line here, and one in run/adapters.ts with its adapter.
  */
+import { z } from 'zod';
 import { qqConnection } from './qq.ts';
 import { telegramConnection } from './telegram.ts';
 
-export const PLATFORMS = [qqConnection, telegramConnection] as const;
+const PLATFORMS = [qqConnection, telegramConnection] as const;
 
 export const PLATFORM_NAMES: readonly string[] = PLATFORMS.map(({ in: keys }) => keys.shape.platform.value);
+
+/** Any one connection. */
+export const connectionSchema = z.discriminatedUnion('platform', PLATFORMS, {
+  error: ({ input }) =>
+    typeof input === 'object' && input !== null
+      ? `must be one of: ${PLATFORM_NAMES.join(', ')}`
+      : 'must be a group of keys: id, platform and what the platform needs',
+});
+
+/** Whether some platform takes `text` for `key` as it is: digits are an app id, and elsewhere a number. */
+export function takesText(key: string, text: string): boolean {
+  return PLATFORMS.some(
+    ({ in: { shape } }) => (shape as Record<string, z.ZodType>)[key]?.safeParse(text).success === true,
+  );
+}

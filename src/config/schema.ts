@@ -5,7 +5,8 @@ import { agentSchema } from './agent.ts';
 import { alertsSchema, sinkProblems } from './alerts.ts';
 import { count, keysOf, oneOf, text } from './fields.ts';
 import { httpSchema } from './http.ts';
-import { PLATFORM_NAMES, PLATFORMS } from './platforms.ts';
+import { connectionSchema } from './platforms.ts';
+import { runtimeSchema } from './runtime.ts';
 import { timingsSchema } from './timings.ts';
 
 const redis = keysOf({
@@ -53,13 +54,6 @@ const redisWithSentinels = redis.check((context) => {
   }
 });
 
-const connection = z.discriminatedUnion('platform', PLATFORMS, {
-  error: ({ input }) =>
-    typeof input === 'object' && input !== null
-      ? `must be one of: ${PLATFORM_NAMES.join(', ')}`
-      : 'must be a group of keys: id, platform and what the platform needs',
-});
-
 export const configSchema = keysOf(
   {
     redis: redisWithSentinels.prefault({}),
@@ -69,8 +63,9 @@ export const configSchema = keysOf(
     agent: agentSchema,
     alerts: alertsSchema.describe('Who is told when something is wrong.'),
     http: httpSchema,
+    runtime: runtimeSchema.describe('Connections that are added while it runs.'),
     connections: z
-      .array(connection, { error: 'must be a list: each connection starts with "- id: …"' })
+      .array(connectionSchema, { error: 'must be a list: each connection starts with "- id: …"' })
       .default([])
       .check((context) => {
         const seen = new Map<string, number>();

@@ -12,7 +12,7 @@ export interface ConfigChange {
 }
 
 /** Groups of keys that a running process takes over; `connections` beside them. All others wait for a restart. */
-const RELOADED = ['agent', 'alerts'] as const;
+const RELOADED = ['agent', 'alerts', 'runtime'] as const;
 type ReloadedGroup = (typeof RELOADED)[number];
 
 const WAITING = ['redis', 'log', 'timings', 'access', 'http'] as const;
@@ -36,8 +36,8 @@ export function isEmpty({ added, changed, removed, groups }: ConfigChange): bool
 }
 
 /** What the process works by after the change: what waits for a restart stays as it was. */
-export function takenOver(running: Config, { connections, agent, alerts, files, warnings }: Config): Config {
-  return { ...running, connections, agent, alerts, files, warnings };
+export function takenOver(running: Config, { connections, agent, alerts, runtime, files, warnings }: Config): Config {
+  return { ...running, connections, agent, alerts, runtime, files, warnings };
 }
 
 /** @returns keys such as `timings.leaseMs` whose new value this process does not use */

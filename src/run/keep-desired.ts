@@ -17,6 +17,7 @@ import { noteDataLoss } from '../state/data-loss.ts';
 import { applyDesired, type DesiredConnection, forgetConfigured } from '../state/desired.ts';
 import type { Keys } from '../state/keys.ts';
 import type { RedisClient } from '../state/redis.ts';
+import { writeRuntimeConnection } from '../state/runtime-connections.ts';
 
 interface DesiredOptions {
   readonly client: RedisClient;
@@ -33,7 +34,7 @@ interface DesiredOptions {
 export async function writeDesired(options: DesiredOptions & { readonly removeOthers: boolean }): Promise<string> {
   const { client, keys, removeOthers, log } = options;
   const name = await nameData(client, keys);
-  const changed = await applyDesired(client, keys, options.wanted(), { removeOthers });
+  const changed = await applyDesired(client, keys, options.wanted(), { removeOthers, onReplaced: tellReplaced(log) });
   if (changed.length > 0) log.info({ event: 'desired', connections: changed }, 'desired connections changed');
   return name;
 }
@@ -50,6 +51,8 @@ export interface KeepDesiredOptions extends DesiredOptions {
   readonly everyMs: number;
   /** Whether this process has a say about which connections there are; others only add. */
   readonly removes: boolean;
+  /** Those that were added at run time, as Redis has them. */
+  addedAtRunTime(): Promise<readonly DesiredConnection[]>;
   /** @returns stops calling `listener` */
   onChange(listener: (change: DesiredChange) => void): () => void;
 }
@@ -62,6 +65,7 @@ export interface KeepDesiredOptions extends DesiredOptions {
 export async function keepDesired(options: KeepDesiredOptions, signal: AbortSignal): Promise<void> {
   const { everyMs, log } = options;
   let { name } = options;
+  let added: readonly DesiredConnection[] = [];
   const due = new Due();
   let wake = (): void => undefined;
   const forget = options.onChange(({ added, changed, removed }) => {
@@ -76,7 +80,11 @@ export async function keepDesired(options: KeepDesiredOptions, signal: AbortSign
     const taken = due.take();
     try {
       await writeChange(options, taken);
-      name = await writeAnewIfLost(options, name);
+      const addedNow = await options.addedAtRunTime();
+      const nameNow = await writeAnewIfLost(options, name, added);
+      // What was read before the name is of these data.
+      if (nameNow === name) added = addedNow;
+      name = nameNow;
     } catch (error) {
       due.add(taken);
       log.debug({ reason: explain(error) }, 'desired connections not looked at');
@@ -109,21 +117,34 @@ async function writeChange(options: KeepDesiredOptions, ids: ReadonlySet<Connect
   if (ids.size === 0) return;
   const { client, keys, removes, log } = options;
   const wanted = options.wanted().filter(({ id }) => ids.has(id));
-  const written = await applyDesired(client, keys, wanted, { removeOthers: false });
+  const written = await applyDesired(client, keys, wanted, { removeOthers: false, onReplaced: tellReplaced(log) });
   const gone = removes ? [...ids].filter((id) => !wanted.some((one) => one.id === id)) : [];
   for (const id of gone) if (await forgetConfigured(client, keys, id)) written.push(id);
   await pokeHolders(client, keys, written);
   if (written.length > 0) log.info({ event: 'desired', connections: written }, 'desired connections changed');
 }
 
+function tellReplaced(log: Logger): (id: ConnectionId) => void {
+  return (id) =>
+    log.warn(
+      { event: 'runtime-replaced', connection: id },
+      'a connection of this id was added at run time; from now on the configuration decides what it is',
+    );
+}
+
 /** @returns the name of the data that Redis has now */
-async function writeAnewIfLost({ client, keys, wanted, log }: KeepDesiredOptions, name: string): Promise<string> {
+async function writeAnewIfLost(
+  { client, keys, wanted, log }: KeepDesiredOptions,
+  name: string,
+  added: readonly DesiredConnection[],
+): Promise<string> {
   if ((await client.get(keys.dataName)) === name) return name;
   // The old name is known until all is written: should this fail half-way, the next look goes on.
   const fresh = await nameData(client, keys);
-  const all = wanted();
-  await applyDesired(client, keys, all, { removeOthers: false });
-  const ids = all.map(({ id }) => id);
+  const configured = wanted();
+  await applyDesired(client, keys, configured, { removeOthers: false });
+  for (const connection of added) await writeRuntimeConnection(client, keys, connection, 'add');
+  const ids = [...configured, ...added].map(({ id }) => id);
   await noteDataLoss(client, keys, ids, fresh, Date.now());
   log.error(
     { event: 'redis.data-lost', connections: ids },

@@ -22,6 +22,7 @@ import { LiveConfig } from './live-config.ts';
 import { startAgentRole, startDeliveryRole } from './message-roles.ts';
 import { type ProcessIdentity, processIdentity } from './process-identity.ts';
 import type { Role, RoleName } from './role.ts';
+import { RuntimeConnections } from './runtime-connections.ts';
 import { startSchedulerRole } from './scheduler-role.ts';
 import { openStorage, type Storage } from './storage.ts';
 import { openListener, startWebRole } from './web-role.ts';
@@ -221,13 +222,21 @@ function startRoles(
   if (listener !== null) {
     const holdsConnections = roles.includes('connections') || options.children !== null;
     const others = Promise.all(parts.map((part) => part.ready));
-    parts.push(startWebRole({ config, storage, identity, listener, holdsConnections, others, log }));
+    parts.push(startWebRole({ config, live, storage, identity, listener, holdsConnections, others, log }));
   }
+  const addedAtRunTime = new RuntimeConnections({
+    client: storage.fenced,
+    keys: storage.keys,
+    live,
+    watchesSecrets: roles.includes('connections'),
+    log,
+  });
   const desired = keepDesired(
     {
       client: storage.fenced,
       keys: storage.keys,
       wanted: () => desiredFromConfig(live.current),
+      addedAtRunTime: () => addedAtRunTime.look(),
       name: dataName,
       everyMs: config.timings.sweepEveryMs,
       removes: roles.includes('scheduler'),

@@ -7,6 +7,8 @@ import { ConfigError, explain } from '../errors.ts';
 import { openRedis } from '../state/redis.ts';
 import type { Web } from '../web/app.ts';
 import { type Listener, listen } from '../web/listener.ts';
+import { ConnectionDesk } from './connection-desk.ts';
+import type { LiveConfig } from './live-config.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { Role, RoleName } from './role.ts';
 import type { Storage } from './storage.ts';
@@ -45,6 +47,7 @@ const OTHERS_FIRST_MS = 1_000;
 
 export interface WebRoleOptions {
   readonly config: Config;
+  readonly live: LiveConfig;
   readonly storage: Storage;
   readonly identity: ProcessIdentity;
   readonly listener: Listener;
@@ -55,7 +58,7 @@ export interface WebRoleOptions {
   readonly log: Logger;
 }
 
-export function startWebRole({ config, storage, identity, listener, log, ...rest }: WebRoleOptions): Role {
+export function startWebRole({ config, live, storage, identity, listener, log, ...rest }: WebRoleOptions): Role {
   const { address, keys } = storage;
   // Of its own: a large answer for a page must not stand before the renewal of a lease.
   const client = openRedis(address, 'fenced', 'holdfast:web', (error) =>
@@ -83,6 +86,7 @@ export function startWebRole({ config, storage, identity, listener, log, ...rest
       client,
       keys,
       queues: { connections, turns, deliveries },
+      desk: new ConnectionDesk(client, keys, () => live.current.runtime),
       timings: config.timings,
       worker: identity.worker,
       holdsConnections: rest.holdsConnections,

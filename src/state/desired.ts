@@ -18,6 +18,8 @@ export interface DesiredConnection {
   /** Changes when options or credentials change: a parked connection is tried again at once then. */
   readonly fingerprint: string;
   readonly source: 'config' | 'runtime';
+  /** `runtime` only: its keys as they were given; secrets are references, which each process looks up for itself. */
+  readonly definition?: JsonValue;
 }
 
 export interface Wishes {
@@ -75,20 +77,26 @@ export function parseWishes(hash: Record<string, string>): Wishes {
  *
  * @param options.removeOthers - also forget connections that came from a file and are no longer in this one. Only the
  *   processes that own the desired state (`up`, `scheduler`) do so; a worker merely adds what it knows
+ * @param options.onReplaced - called for each connection of the same id that was added at run time: the configuration wins
  * @returns the ids that were added, changed or removed
  */
 export async function applyDesired(
   client: RedisClient,
   keys: Keys,
   wanted: readonly DesiredConnection[],
-  options: { readonly removeOthers: boolean },
+  options: { readonly removeOthers: boolean; onReplaced?(id: ConnectionId): void },
 ): Promise<ConnectionId[]> {
   const changed: ConnectionId[] = [];
   for (const connection of wanted) {
     const key = keys.connection(connection.id).desired;
     const text = JSON.stringify(connection);
-    if ((await client.get(key)) !== text) {
+    const before = await client.get(key);
+    if (before !== text) {
       await client.set(key, text);
+      if (connection.source === 'config' && parseDesired(before)?.source === 'runtime') {
+        await client.srem(keys.runtimeConnections, connection.id);
+        options.onReplaced?.(connection.id);
+      }
       changed.push(connection.id);
     }
     await client.sadd(keys.connections, connection.id);

@@ -17,6 +17,8 @@ export function createKeys(prefix: string) {
     dataName: `${prefix}:data-name`,
     /** Set of all desired connection ids. */
     connections: `${prefix}:connections`,
+    /** Set of the ids of connections that were added at run time. */
+    runtimeConnections: `${prefix}:runtime-connections`,
     /** Sorted set: worker id → last seen, Redis ms. */
     workers: `${prefix}:workers`,
     /** Hash: what a worker says of itself. */

@@ -7,7 +7,8 @@ import { listDeadMessages, retryDeadMessage } from '../state/dead-messages.ts';
 import { readConnectionDetail } from '../status/connection-detail.ts';
 import { readStatus, type StatusTimings } from '../status/read.ts';
 import { askRedis } from './ask-redis.ts';
-import { HttpProblem, problem } from './problem.ts';
+import { type ConnectionDesk, installConnectionChanges } from './change-connections.ts';
+import { HttpProblem, problem, refusals } from './problem.ts';
 import { installPush, type PushApiOptions } from './push-api.ts';
 import {
   askedSchema,
@@ -21,6 +22,8 @@ import {
 
 export interface ApiOptions extends PushApiOptions {
   readonly timings: StatusTimings;
+  readonly desk: ConnectionDesk;
+  readonly adminToken: string | null;
 }
 
 const SUMMARIES: Readonly<Record<Verb, string>> = {
@@ -30,7 +33,6 @@ const SUMMARIES: Readonly<Record<Verb, string>> = {
   handoff: 'Move it to another worker without losing its session',
 };
 
-export const refusals = { 401: problem('No token, or a wrong one.'), 503: problem('Redis does not answer.') };
 const byId = z.strictObject({ id: z.string().min(1).max(64) });
 
 export function installApi(root: FastifyInstance, options: ApiOptions): void {
@@ -77,6 +79,7 @@ export function installApi(root: FastifyInstance, options: ApiOptions): void {
     },
   );
   for (const verb of VERBS) installVerb(root, verb, options);
+  installConnectionChanges(root, options);
   installDeadMessages(root, options);
   installPush(root, options);
 }

@@ -19,6 +19,7 @@ import type { Keys } from '../state/keys.ts';
 import type { RedisClient } from '../state/redis.ts';
 import type { StatusTimings } from '../status/read.ts';
 import { type ApiOptions, installApi } from './api.ts';
+import type { ConnectionDesk } from './change-connections.ts';
 import { createGuard, createTokenCheck } from './guard.ts';
 import type { Listener } from './listener.ts';
 import { installLive } from './live.ts';
@@ -39,6 +40,8 @@ export interface WebOptions extends Pick<ReadinessOptions, 'worker' | 'holdsConn
   readonly keys: Keys;
   readonly queues: Queues;
   readonly timings: StatusTimings;
+  /** Adds, changes and removes connections. */
+  readonly desk: ConnectionDesk;
   /** Of this package, for the OpenAPI document. */
   readonly version: string;
   readonly metrics?: MetricsSource;

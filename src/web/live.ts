@@ -5,11 +5,11 @@ import { z } from 'zod';
 import { readOverview } from '../status/overview.ts';
 import type { CountedQueue } from '../status/read-snapshot.ts';
 import { readTimeline } from '../status/read-timeline.ts';
-import { type ApiOptions, refusals } from './api.ts';
+import type { ApiOptions } from './api.ts';
 import { askRedis } from './ask-redis.ts';
 import { type EventStream, openEventStream } from './event-stream.ts';
 import { createOverviewFeed } from './overview-feed.ts';
-import { HttpProblem, problem } from './problem.ts';
+import { HttpProblem, problem, refusals } from './problem.ts';
 import { overviewSchema, timelineQuerySchema, timelineSchema } from './schemas.ts';
 
 export interface LiveOptions extends ApiOptions {

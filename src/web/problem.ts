@@ -33,13 +33,22 @@ export class HttpProblem extends Error {
   override readonly name = 'HttpProblem';
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
+  readonly errors: Problem['errors'];
 
-  constructor(status: number, detail: string, headers: Readonly<Record<string, string>> = {}) {
+  constructor(
+    status: number,
+    detail: string,
+    headers: Readonly<Record<string, string>> = {},
+    errors: Problem['errors'] = undefined,
+  ) {
     super(detail);
     this.status = status;
     this.headers = headers;
+    this.errors = errors;
   }
 }
+
+export const refusals = { 401: problem('No token, or a wrong one.'), 503: problem('Redis does not answer.') };
 
 const RETRY_AFTER_SECONDS = '1';
 
@@ -69,8 +78,8 @@ export function installProblems(app: FastifyInstance): void {
 }
 
 /** For hooks, in whose scope another error handler may rule. */
-export function sendProblem(reply: FastifyReply, { status, headers, message }: HttpProblem): FastifyReply {
-  return answer(reply.headers(headers), { status, detail: message });
+export function sendProblem(reply: FastifyReply, { status, headers, message, errors }: HttpProblem): FastifyReply {
+  return answer(reply.headers(headers), { status, detail: message, ...(errors === undefined ? {} : { errors }) });
 }
 
 /** A query may hold anything, also what belongs in no log. */

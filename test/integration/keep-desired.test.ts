@@ -28,7 +28,15 @@ it('desired connections are written again when Redis lost its data, by each who 
   const ended = new AbortController();
   const keepers: Promise<void>[] = [];
   for (const mine of [wanted, other]) {
-    const options = { client, keys, wanted: () => mine, removes: true, onChange: () => () => undefined, log };
+    const options = {
+      client,
+      keys,
+      wanted: () => mine,
+      removes: true,
+      addedAtRunTime: async () => [],
+      onChange: () => () => undefined,
+      log,
+    };
     const name = await writeDesired({ ...options, removeOthers: false });
     keepers.push(keepDesired({ ...options, name, everyMs: 20 }, ended.signal));
   }
@@ -45,7 +53,15 @@ it('a gap record says that the data are gone: once per loss, however many proces
   const { client, keys, wanted, ids, log, lines } = prepare();
   const at = keys.connection(ids[0] as ConnectionId);
   const ended = new AbortController();
-  const options = { client, keys, wanted: () => wanted, removes: true, onChange: () => () => undefined, log };
+  const options = {
+    client,
+    keys,
+    wanted: () => wanted,
+    removes: true,
+    addedAtRunTime: async () => [],
+    onChange: () => () => undefined,
+    log,
+  };
   const keepers: Promise<void>[] = [];
   for (let n = 0; n < 3; n += 1) {
     const name = await writeDesired({ ...options, removeOthers: false });
@@ -70,7 +86,15 @@ it('a gap record says that the data are gone: once per loss, however many proces
 it('a connection that was removed on purpose stays removed', async () => {
   const { client, keys, wanted, log, lines } = prepare();
   const ended = new AbortController();
-  const options = { client, keys, wanted: () => wanted, removes: true, onChange: () => () => undefined, log };
+  const options = {
+    client,
+    keys,
+    wanted: () => wanted,
+    removes: true,
+    addedAtRunTime: async () => [],
+    onChange: () => () => undefined,
+    log,
+  };
   const name = await writeDesired({ ...options, removeOthers: true });
   let looks = 0;
   const counting = new Proxy(client, {

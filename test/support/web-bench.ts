@@ -6,6 +6,7 @@ import type { Queue } from 'bullmq';
 import { pino } from 'pino';
 import { request } from 'undici';
 import type { WorkerId } from '../../src/model.ts';
+import { ConnectionDesk } from '../../src/run/connection-desk.ts';
 import { createKeys } from '../../src/state/keys.ts';
 import { openQueue, type QueueName } from '../../src/state/queues.ts';
 import { openRedis } from '../../src/state/redis.ts';
@@ -72,6 +73,10 @@ export async function startWebBench(options: WebBenchOptions) {
     keys,
     queues,
     timings: TIMINGS,
+    desk: new ConnectionDesk(client, keys, () => ({
+      secretsPrefix: 'HOLDFAST_SECRET_',
+      secretsDir: '/run/secrets-of-the-test',
+    })),
     worker: WORKER,
     holdsConnections: options.holdsConnections ?? false,
     started: options.started ?? (() => true),

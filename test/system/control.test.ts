@@ -1,4 +1,4 @@
-/** Changes without a restart: by the configuration file, by signal. Only what changed reconnects. */
+/** Changes without a restart: by the configuration file, by signal, by command line. Only what changed reconnects. */
 import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -8,7 +8,8 @@ import { type ServedProcess, signalProcess } from '../support/served-process.ts'
 import { waitUntil } from '../support/wait-until.ts';
 
 /** Ids of connections, in the order of their bots. */
-const IDS = ['qq-main', 'qq-second', 'qq-third'] as const;
+const IDS = ['qq-main', 'qq-second', 'qq-third', 'qq-fourth'] as const;
+const FOURTH_SECRET = 'secret-of-102000004';
 
 describe('a running `up` with two holding processes', () => {
   let qq: QqEmulator;
@@ -23,12 +24,16 @@ describe('a running `up` with two holding processes', () => {
   };
 
   beforeAll(async () => {
-    const accounts = ['102000002', '102000003'].map((appId) => ({ appId, clientSecret: `secret-of-${appId}` }));
+    const accounts = ['102000002', '102000003', '102000004'].map((appId) => ({
+      appId,
+      clientSecret: `secret-of-${appId}`,
+    }));
     qq = await startQq({ heartbeatIntervalMs: 1_000, bots: accounts });
     for (const [index, id] of IDS.entries()) bots.set(id, index === 0 ? qq : qq.bot(`10200000${index + 1}`));
     installation = await install({
       connections: [connection('qq-main'), connection('qq-second')],
       timings: SCALED_TIMINGS,
+      env: { HOLDFAST_SECRET_FOURTH: FOURTH_SECRET },
     });
     up = await installation.start('up', '--processes', '2').ready();
     await Promise.all(['qq-main', 'qq-second'].map((id) => installation.live(id)));
@@ -108,5 +113,32 @@ describe('a running `up` with two holding processes', () => {
     await writeFile(secretFile, clientSecret);
     await installation.live('qq-second');
     expect(up.output).not.toContain('not-the-secret-of-this-bot');
+  });
+
+  it('adds a connection by command line, whose secret only the workers know, and removes it', async () => {
+    const before = await identityOf('qq-main');
+    const { clientSecret, id, ...rest } = connection('qq-fourth') as Record<string, unknown>;
+    const keys = Object.entries(rest).map(([key, value]) => `${key}=${value}`);
+    const add = (secret: string) => installation.run(['connections', 'add', String(id), ...keys, secret]);
+    const refused = await add(`clientSecret=${clientSecret}`);
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/clientSecret: must be a reference/)]);
+    expect(refused.stderr).not.toContain(FOURTH_SECRET);
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a reference
+    expect(await add('clientSecret=${HOLDFAST_SECRET_FOURTH}')).toMatchObject({ code: 0, stderr: '' });
+    await installation.live('qq-fourth');
+    expect(await add('clientSecretFile=x')).toMatchObject({ code: 2 });
+    const removed = await installation.run(['connections', 'remove', 'qq-fourth']);
+    expect(removed).toMatchObject({ code: 0, stdout: expect.stringMatching(/^qq-fourth: removed/) });
+    await waitUntil('it to be gone', async () => {
+      const { connections } = await installation.status();
+      return !connections.some((one) => one.id === id) && bots.get('qq-fourth')?.view().live === false;
+    });
+    expect(await installation.run(['connections', 'remove', 'qq-main'])).toMatchObject({ code: 1 });
+    expect(await identityOf('qq-main')).toMatchObject({ owner: before.owner, fencingToken: before.fencingToken });
+    const { client, keys: redisKeys } = await installation.reader();
+    expect(JSON.stringify(await client.get(redisKeys.connection('qq-main' as never).desired))).not.toContain(
+      'secret-of',
+    );
+    expect(up.output).not.toContain(FOURTH_SECRET);
   });
 });

@@ -51,7 +51,7 @@ describe('docs/configuration.md', () => {
   for (const [, key = '', fallback = ''] of keyTables.matchAll(/^\| `([^`]+)` \|[^|]*\|([^|]*)\|/gm)) {
     rows.set(key, [...(rows.get(key) ?? []), fallback.trim()]);
   }
-  const groups = new Set(['redis', 'log', 'timings', 'agent', 'alerts', 'http']);
+  const groups = new Set(['redis', 'log', 'timings', 'agent', 'alerts', 'http', 'runtime']);
 
   it.each(
     keys
