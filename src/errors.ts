@@ -80,10 +80,14 @@ export class DrainRequested extends Error {
   override readonly name = 'DrainRequested';
   /** False when the connection should not go on anywhere (paused, removed). */
   readonly again: boolean;
+  /** The whole process leaves, not this connection alone. */
+  readonly leaving: boolean;
 
-  constructor(message: string, options: { readonly again: boolean }) {
+  /** @param options.leaving - @defaultValue false */
+  constructor(message: string, options: { readonly again: boolean; readonly leaving?: boolean }) {
     super(message);
     this.again = options.again;
+    this.leaving = options.leaving ?? false;
   }
 }
 

@@ -25,6 +25,8 @@ export interface LoggerOptions {
   readonly pretty?: boolean;
   /** Where finished lines go. @defaultValue stdout, written synchronously */
   readonly destination?: DestinationStream;
+  /** Gets each finished line as JSON, secrets taken out, too; must not throw. @defaultValue nobody */
+  readonly alsoTo?: DestinationStream;
 }
 
 export function createLogger(options: LoggerOptions): Logger {
@@ -39,8 +41,18 @@ export function createLogger(options: LoggerOptions): Logger {
       serializers: { err: serializeError, error: serializeError },
       hooks: { streamWrite: redact },
     },
-    pretty ? prettyLines(sink) : sink,
+    both(pretty ? prettyLines(sink) : sink, options.alsoTo),
   );
+}
+
+function both(one: DestinationStream, other: DestinationStream | undefined): DestinationStream {
+  if (other === undefined) return one;
+  return {
+    write(line) {
+      one.write(line);
+      other.write(line);
+    },
+  };
 }
 
 function prettyLines(sink: DestinationStream): DestinationStream {

@@ -6,6 +6,7 @@ import type { Written } from '../state/runtime-connections.ts';
 import { readConnectionDetail } from '../status/connection-detail.ts';
 import { readStatus } from '../status/read.ts';
 import { readKeys } from './connection-keys.ts';
+import { connectionStory } from './connection-story.ts';
 import { EXIT } from './exit-codes.ts';
 import { withReader } from './reading.ts';
 import { connectionTable } from './table.ts';
@@ -67,10 +68,8 @@ export const connectionsCommand = {
     const facts = new Table({ style: { head: [], border: [] } });
     facts.push(['route', route ?? '–'], ['fencing token', fencingToken ?? '–'], ['attempt', attempt]);
     facts.push(...Object.entries(counters));
-    const history = found.detail.history.map(
-      ({ at, what, detail }) => `  ${at}  ${what}${detail === null ? '' : `: ${detail}`}`,
-    );
-    process.stdout.write(`${connectionTable(found.status)}\n${facts}\nHistory, newest first:\n${history.join('\n')}\n`);
+    const story = connectionStory(found.detail, Date.parse(found.status.at));
+    process.stdout.write(`${connectionTable(found.status)}\n${facts}\n${story}\n`);
     return EXIT.ok;
   },
 

@@ -5,6 +5,7 @@ import { createLogger } from '../log.ts';
 import { notePlace } from '../run/find-storage.ts';
 import type { RoleName } from '../run/role.ts';
 import { serve } from '../run/serve.ts';
+import { LogJournal } from '../state/log-journal.ts';
 import { ALL_SAFEGUARDS } from '../state/safeguards.ts';
 
 const CLI = fileURLToPath(new URL('../cli.js', import.meta.url));
@@ -50,7 +51,8 @@ async function run(
   child: readonly string[] | null,
 ): Promise<number> {
   const config = loadConfig({ file });
-  const log = createLogger({ level: config.log.level, name: 'holdfast' });
+  const journal = new LogJournal();
+  const log = createLogger({ level: config.log.level, name: 'holdfast', alsoTo: journal });
   if (config.sabotage !== null) {
     log.error(
       { event: 'sabotage', off: config.sabotage },
@@ -68,6 +70,7 @@ async function run(
     maxTenureMs: flags.maxTenureMs,
     safeguards: { ...ALL_SAFEGUARDS, ...(config.sabotage === null ? {} : { [config.sabotage]: false }) },
     cwd,
+    journal,
     log,
   });
 }

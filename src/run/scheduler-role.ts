@@ -4,7 +4,9 @@ import { systemClock } from '../async/clock.ts';
 import type { Config } from '../config.ts';
 import { startScheduler } from '../scheduler/scheduler.ts';
 import { sweepLanes } from '../scheduler/sweep-lanes.ts';
+import { staleAfter } from '../status/read.ts';
 import { runAlerts } from './alerts.ts';
+import { keepMinutes } from './keep-minutes.ts';
 import type { LiveConfig } from './live-config.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { Role } from './role.ts';
@@ -20,7 +22,8 @@ export interface SchedulerRoleOptions {
 
 export function startSchedulerRole({ config, live, storage, identity, log }: SchedulerRoleOptions): Role {
   const ended = controllerForMany();
-  const { patient, keys, address, connections, turns, deliveries } = storage;
+  const { fenced, patient, keys, address, connections, turns, deliveries } = storage;
+  const minutes = keepMinutes(fenced, keys, staleAfter(config.timings), log);
   const scheduler = startScheduler(
     {
       worker: identity.worker,
@@ -30,6 +33,7 @@ export function startSchedulerRole({ config, live, storage, identity, log }: Sch
       queue: connections,
       queues: [connections, turns, deliveries],
       sweepLanes: (signal) => sweepLanes({ redis: patient, keys, turns, deliveries, log, signal }),
+      onSight: (sight) => minutes.saw(sight),
       timings: config.timings,
       clock: systemClock,
       log,
@@ -44,6 +48,7 @@ export function startSchedulerRole({ config, live, storage, identity, log }: Sch
     async drain() {
       ended.abort();
       await Promise.all([scheduler.done, alerting]);
+      await minutes.close();
     },
   };
 }

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { controllerForMany, settledWithin } from '../async/abort.ts';
 import type { Config } from '../config.ts';
 import { explain } from '../errors.ts';
+import type { LogJournal } from '../state/log-journal.ts';
 import { Measurements } from '../state/measurements.ts';
 import { MemoryGauge } from '../state/memory-gauge.ts';
 import type { Safeguards } from '../state/safeguards.ts';
@@ -18,6 +19,7 @@ import { declareWorkerDead } from './declare-worker-dead.ts';
 import { desiredFromConfig } from './desired-from-config.ts';
 import { type Foreground, foreground, reportUncaught } from './foreground.ts';
 import { keepDesired, writeDesired } from './keep-desired.ts';
+import { keepJournal } from './keep-journal.ts';
 import { LiveConfig } from './live-config.ts';
 import { startAgentRole, startDeliveryRole } from './message-roles.ts';
 import { type ProcessIdentity, processIdentity } from './process-identity.ts';
@@ -42,6 +44,8 @@ export interface ServeOptions {
   readonly maxTenureMs: number | null;
   readonly safeguards: Safeguards;
   readonly cwd: string;
+  /** What `log` said about connections. */
+  readonly journal: LogJournal;
   readonly log: Logger;
 }
 
@@ -245,7 +249,8 @@ function startRoles(
     },
     ended,
   );
-  const background = [reporter.run(ended), gauge.watch({ signal: ended }), desired, live.watch(ended)];
+  const journal = keepJournal({ journal: options.journal, client: storage.fenced, keys: storage.keys, log }, ended);
+  const background = [reporter.run(ended), gauge.watch({ signal: ended }), desired, live.watch(ended), journal];
   return { parts, reporter, background: Promise.all(background) };
 }
 

@@ -46,6 +46,7 @@ export function createWorkerReporter(options: WorkerReportOptions): WorkerReport
   let share = options.capacity;
   let draining = false;
   let failing = false;
+  let joined = false;
 
   const report = async (): Promise<void> => {
     const eventLoopLagMs = Math.max(0, Math.round(lag.percentile(99) / 1e6 - 20));
@@ -69,7 +70,9 @@ export function createWorkerReporter(options: WorkerReportOptions): WorkerReport
       },
       options.forgetAfterMs,
       measured.latencies,
+      !joined,
     );
+    joined = true;
     await countReconnects(client, keys, measured.reconnects);
     if (!roles.includes('connections')) return;
     const [all, total] = await Promise.all([listWorkers(client, keys), client.scard(keys.connections)]);
@@ -103,7 +106,7 @@ export function createWorkerReporter(options: WorkerReportOptions): WorkerReport
       lag.disable();
       // What was measured while the roles drained.
       await tryReport();
-      await forgetWorker(client, keys, identity.worker).catch(() => undefined);
+      await forgetWorker(client, keys, identity.worker, 'drained').catch(() => undefined);
     },
     draining() {
       draining = true;

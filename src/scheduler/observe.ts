@@ -13,6 +13,13 @@ export interface ObservedConnection extends Omit<StoredEvidence, 'counters'> {
   readonly job: JobRecord;
 }
 
+/** What a sweep saw of all connections, for those who look on. */
+export interface SweepSight {
+  /** Redis ms. */
+  readonly redisNow: number;
+  readonly connections: readonly StoredEvidence[];
+}
+
 export interface Observation {
   /** Redis ms. */
   readonly redisNow: number;
@@ -28,7 +35,12 @@ export function presenceName(worker: WorkerId | string, incarnation: string | nu
   return `${worker}#${incarnation ?? ''}`;
 }
 
-export async function observe(client: RedisClient, keys: Keys, queue: Queue<ConnectionJobData>): Promise<Observation> {
+/** @returns what is judged, and, for those who look on, all that was read on the way */
+export async function observe(
+  client: RedisClient,
+  keys: Keys,
+  queue: Queue<ConnectionJobData>,
+): Promise<{ readonly seen: Observation; readonly sight: SweepSight }> {
   const ids = await listConnectionIds(client, keys);
   const [now, fitness, jobs, connections] = await Promise.all([
     redisNow(client),
@@ -40,7 +52,7 @@ export async function observe(client: RedisClient, keys: Keys, queue: Queue<Conn
     lease.owner === null ? [] : [presenceName(lease.owner, lease.incarnation)],
   );
   const present = await presentWorkers(client, keys, [...new Set(holders)]);
-  return {
+  const seen: Observation = {
     redisNow: now,
     runId: fitness.runId,
     uptimeMs: fitness.uptimeMs,
@@ -50,4 +62,5 @@ export async function observe(client: RedisClient, keys: Keys, queue: Queue<Conn
     })),
     present,
   };
+  return { seen, sight: { redisNow: now, connections } };
 }

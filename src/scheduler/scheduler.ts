@@ -13,7 +13,7 @@ import { type ConnectionJobData, UNLIMITED_STALLS } from '../state/queues.ts';
 import { bullConnection, type RedisAddress, type RedisClient } from '../state/redis.ts';
 import { recordSweep } from '../state/sweeps.ts';
 import { apply } from './apply.ts';
-import { observe } from './observe.ts';
+import { observe, type SweepSight } from './observe.ts';
 import { type SeenAsleep, type SleepingQueue, wakeOverslept } from './overslept.ts';
 import { BLIND, type Memory, NO_MEMORY, type PlanTimings, plan } from './plan.ts';
 
@@ -27,6 +27,8 @@ export interface SchedulerOptions {
   readonly queues: readonly SleepingQueue[];
   /** Wakes lanes and outboxes that a crash left asleep; called once per sweep. */
   sweepLanes(signal: AbortSignal): Promise<unknown>;
+  /** Called with what each sweep saw; must return at once and not throw. @defaultValue nobody looks on */
+  onSight?(sight: SweepSight): void;
   readonly timings: PlanTimings & { readonly sweepEveryMs: number; readonly stalledEveryMs: number };
   readonly clock: Clock;
   readonly log: Logger;
@@ -63,7 +65,8 @@ export function startScheduler(options: SchedulerOptions, signal: AbortSignal): 
 
   const sweep = async (): Promise<void> => {
     const { client, keys, queue, queues, worker } = options;
-    const seen = await observe(client, keys, queue);
+    const { seen, sight } = await observe(client, keys, queue);
+    options.onSight?.(sight);
     const decided = plan(seen, memory, clock.monotonic(), timings);
     memory = decided.memory;
     leaseEndsAt = decided.leaseEndsInMs === null ? null : clock.monotonic() + decided.leaseEndsInMs;

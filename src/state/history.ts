@@ -24,6 +24,12 @@ export interface HistoryRecord {
   readonly detail: string | null;
   /** `claimed` only: messages stored until then. */
   readonly events: number | null;
+  /** `claimed` only: the worker that had it before. */
+  readonly last: string | null;
+  /** `declared-dead`, and `claimed` after a holder that was lost: when that was last heard of, Redis ms. */
+  readonly heardAt: number | null;
+  /** `released` only: why it was, where others look at that. */
+  readonly why: 'process' | 'nobody-wants' | null;
 }
 
 /** What a holder writes of a change of its connection's state. */
@@ -48,17 +54,21 @@ export async function readHistory(
   return entries.map(([entryId, flat]) => parseHistory(entryId, flat));
 }
 
-function parseHistory(entryId: string, flat: readonly string[]): HistoryRecord {
+export function parseHistory(entryId: string, flat: readonly string[]): HistoryRecord {
   const fields = new Map<string, string>();
   for (let i = 0; i + 1 < flat.length; i += 2) fields.set(flat[i] ?? '', flat[i + 1] ?? '');
-  const number = (name: string) => (fields.has(name) ? Number(fields.get(name)) : null);
+  const text = (name: string) => fields.get(name) || null;
+  const number = (name: string) => (text(name) === null ? null : Number(text(name)));
   return {
     at: Number(entryId.split('-')[0]),
     what: fields.get('what') ?? 'unknown',
     token: number('token'),
-    worker: fields.get('worker') ?? null,
-    detail: fields.get('detail') ?? null,
+    worker: text('worker'),
+    detail: text('detail'),
     events: number('events'),
+    last: text('last'),
+    heardAt: number('heardAt'),
+    why: text('why') as HistoryRecord['why'],
   };
 }
 

@@ -27,6 +27,10 @@ export function createKeys(prefix: string) {
     presence: (id: WorkerId) => `${prefix}:presence:${id}`,
     /** Hash: last sweep of any scheduler. */
     scheduler: `${prefix}:scheduler`,
+    /** Stream, capped: times (from, to: Redis ms) in which no scheduler swept. */
+    sweepGaps: `${prefix}:sweep-gaps`,
+    /** Stream, capped: workers that joined, drained or died. */
+    workerLog: `${prefix}:worker-log`,
     /** Hash: how long things took, as counts per bucket, summed over all processes; see measurements.ts. */
     latencies: `${prefix}:latencies`,
     /** Hash: [platform, account, name] → limits of the budget (both JSON). */
@@ -59,6 +63,14 @@ export function createKeys(prefix: string) {
         counters: at('counters'),
         /** Stream, capped: tenures and state changes. */
         history: at('history'),
+        /** String: a ring of minutes, see minutes.ts. */
+        minutes: at('minutes'),
+        /** Stream, capped: the last log lines about it, see log-journal.ts. */
+        log: at('log'),
+        /** Hash, capped: what makes it the same error → the error as it last happened (JSON). */
+        errors: at('errors'),
+        /** Sorted set: the same names → when (ms, by the clock of its host). */
+        errorsAt: at('errors-at'),
         /** Stream, capped: events without a turn (gap, unknown, malformed, system). */
         records: at('records'),
         /** Hash: restarts after bugs: count, notBefore. */

@@ -142,7 +142,8 @@ async function renewChunk(
 
 /** How a tenure ended, as far as Redis must know. */
 export type TenureClose =
-  | { readonly end: 'released'; readonly reason: string }
+  /** `why`: its `process` leaves, or it should not run any more; `null` for any other reason. */
+  | { readonly end: 'released'; readonly reason: string; readonly why?: 'process' | 'nobody-wants' | null }
   | {
       readonly end: 'parked';
       readonly reason: string;
@@ -170,7 +171,7 @@ export async function endTenure(
       ? [close.code, close.fingerprint, close.probeAfterMs]
       : close.end === 'bug'
         ? ['BUG', close.delayMs, close.countFromZero ? '1' : '']
-        : ['', '', ''];
+        : [close.why ?? '', '', ''];
   const answer = await asking('end tenure', () =>
     runScript(
       client,

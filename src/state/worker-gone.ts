@@ -17,7 +17,7 @@ export async function workerGone(
   const workers = await listWorkers(client, keys);
   const listed = workers.find(({ id }) => id === gone.worker);
   if (listed !== undefined && listed.incarnation === gone.incarnation) {
-    await forgetWorker(client, keys, gone.worker as WorkerId);
+    await forgetWorker(client, keys, gone.worker as WorkerId, 'died');
   }
   const others = workers.filter(({ id, roles }) => id !== gone.worker && roles.includes('connections'));
   await Promise.all(others.map(({ id, incarnation }) => poke(client, keys, `${id}#${incarnation}`)));

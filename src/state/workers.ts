@@ -7,6 +7,19 @@ import { loadScript, runScript } from './scripts.ts';
 
 const registerScript = loadScript('register-worker');
 
+/** What became of a worker: it began, it left on purpose, or it is gone. */
+export type WorkerEvent = 'joined' | 'drained' | 'died';
+
+export interface WorkerLogEntry {
+  /** Redis ms. */
+  readonly at: number;
+  readonly worker: string;
+  readonly what: WorkerEvent;
+}
+
+/** The log keeps about this many entries. */
+const LOG_KEPT = 1_000;
+
 export interface WorkerReport {
   readonly roles: readonly string[];
   readonly connections: number;
@@ -32,6 +45,7 @@ export interface WorkerRecord extends WorkerReport {
 /**
  * @param forgetAfterMs - a worker silent for longer is no longer listed
  * @param latencies - what it measured since its last report; without an answer it is unknown whether they are counted
+ * @param first - its first report: it has joined
  */
 export async function reportWorker(
   client: RedisClient,
@@ -40,18 +54,39 @@ export async function reportWorker(
   report: WorkerReport,
   forgetAfterMs: number,
   latencies: LatencyCounts = new Map(),
+  first = false,
 ): Promise<void> {
   await runScript(
     client,
     registerScript,
-    [keys.workers, keys.worker(id), keys.latencies],
-    [id, JSON.stringify({ ...report, wallAt: Date.now() }), forgetAfterMs, ...[...latencies].flat()],
+    [keys.workers, keys.worker(id), keys.latencies, keys.workerLog],
+    [id, JSON.stringify({ ...report, wallAt: Date.now() }), forgetAfterMs, first ? '1' : '', ...[...latencies].flat()],
   );
 }
 
-export async function forgetWorker(client: RedisClient, keys: Keys, id: WorkerId): Promise<void> {
-  await client.zrem(keys.workers, id);
+/** Safe to repeat: only the first call is noted. */
+export async function forgetWorker(
+  client: RedisClient,
+  keys: Keys,
+  id: WorkerId,
+  because: 'drained' | 'died',
+): Promise<void> {
+  const known = await client.zrem(keys.workers, id);
   await client.del(keys.worker(id));
+  if (known === 0) return;
+  await client.xadd(keys.workerLog, 'MAXLEN', '~', LOG_KEPT, '*', 'worker', id, 'what', because);
+}
+
+/** What happened after `since` (Redis ms), oldest first. @throws the client's errors */
+export async function readWorkerLog(client: RedisClient, keys: Keys, since: number): Promise<WorkerLogEntry[]> {
+  const entries = await client.xrevrange(keys.workerLog, '+', String(since), 'COUNT', LOG_KEPT);
+  return entries
+    .map(([id, fields]) => ({
+      at: Number(id.split('-')[0]),
+      worker: fields[1] ?? '',
+      what: fields[3] as WorkerEvent,
+    }))
+    .reverse();
 }
 
 export async function listWorkers(client: RedisClient, keys: Keys): Promise<WorkerRecord[]> {

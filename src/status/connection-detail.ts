@@ -1,7 +1,8 @@
 /** One connection in depth: where it was held, what happened to it, and what was logged about it. */
-import type { ConnectionId } from '../model.ts';
+import { connectionId } from '../model.ts';
 import { describeHistory, HISTORY_KEPT, type HistoryEntry, readHistory } from '../state/history.ts';
 import type { Keys } from '../state/keys.ts';
+import { type LoggedError, type LoggedLine, readJournal } from '../state/log-journal.ts';
 import type { RedisClient } from '../state/redis.ts';
 import type { ConnectionStatus } from './document.ts';
 import { type Tenure, tenuresOf } from './tenures.ts';
@@ -18,22 +19,6 @@ export interface ConnectionDetail extends ConnectionStatus {
   readonly errors: readonly LoggedError[];
 }
 
-export interface LoggedLine {
-  /** ISO 8601, by the clock of the host that wrote it. */
-  readonly at: string;
-  readonly level: string;
-  readonly event: string | null;
-  readonly text: string;
-}
-
-export interface LoggedError {
-  /** ISO 8601, by the clock of the host that wrote it. */
-  readonly at: string;
-  readonly code: string | null;
-  readonly message: string;
-  readonly stack: string;
-}
-
 const HISTORY_SHOWN = 20;
 const TENURES_SHOWN = 20;
 
@@ -43,12 +28,15 @@ export async function readConnectionDetail(
   keys: Keys,
   connection: ConnectionStatus,
 ): Promise<ConnectionDetail> {
-  const history = await readHistory(client, keys, connection.id as ConnectionId, HISTORY_KEPT);
+  const id = connectionId(connection.id);
+  const [history, journal] = await Promise.all([
+    readHistory(client, keys, id, HISTORY_KEPT),
+    readJournal(client, keys, id),
+  ]);
   return {
     ...connection,
     history: history.slice(0, HISTORY_SHOWN).map(describeHistory),
     tenures: tenuresOf(history, connection.counters.events).slice(0, TENURES_SHOWN),
-    log: [],
-    errors: [],
+    ...journal,
   };
 }

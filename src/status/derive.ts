@@ -70,6 +70,12 @@ export function deriveConnection(evidence: ConnectionEvidence, moment: ReadMomen
   };
 }
 
+/** The state alone. */
+export function stateOf(evidence: ConnectionEvidence, moment: ReadMoment): ConnectionStateName {
+  const { lease } = evidence;
+  return judge(evidence, moment, lease.owner !== null && lease.until > moment.now).state;
+}
+
 function currentBeat({ lease, heartbeat }: ConnectionEvidence): HeartbeatRecord | null {
   return heartbeat !== null && heartbeat.token === lease.token ? heartbeat : null;
 }

@@ -15,7 +15,7 @@ export interface StatusTimings {
 }
 
 /** A missed renewal is a hiccup; evidence older than this no longer counts as live, ms. */
-function staleAfter(timings: StatusTimings): number {
+export function staleAfter(timings: StatusTimings): number {
   return 2 * timings.renewEveryMs + 500;
 }
 

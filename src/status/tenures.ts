@@ -46,10 +46,10 @@ interface Draft extends Omit<Tenure, 'startedAt' | 'endedAt' | 'events'> {
   readonly eventsBefore: number | null;
 }
 
-function begin(tenures: Draft[], { at, worker, token, events }: HistoryRecord): void {
+function begin(tenures: Draft[], { at, worker, token, events, heardAt }: HistoryRecord): void {
   const before = tenures.at(-1);
   if (before !== undefined && before.endedAt === null) {
-    before.endedAt = at;
+    before.endedAt = heardAt ?? at;
     before.endedBecause = RAN_OUT;
   }
   const name = worker ?? 'unknown';

@@ -56,5 +56,4 @@ export interface TimelineDocument {
   readonly deploys: readonly WorkerMark[];
 }
 
-export const STEP_MS = 60_000;
 export const LONGEST_HOURS = 24;

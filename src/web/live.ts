@@ -47,7 +47,8 @@ export function installLive(root: FastifyInstance, options: LiveOptions): void {
         response: { 200: timelineSchema, 400: problem('The request is wrong.'), ...refusals },
       },
     },
-    ({ query: { hours } }) => askRedis(signal, () => readTimeline(client, keys, timings, hours)),
+    ({ query: { hours, connection = null } }) =>
+      askRedis(signal, () => readTimeline(client, keys, timings, { hours, connection })),
   );
 
   const feed = createOverviewFeed(overview, signal);

@@ -5,7 +5,8 @@
 import { z } from 'zod';
 import type { DeadMessage } from '../state/dead-messages.ts';
 import type { HistoryEntry } from '../state/history.ts';
-import type { ConnectionDetail, LoggedError, LoggedLine } from '../status/connection-detail.ts';
+import type { LoggedError, LoggedLine } from '../state/log-journal.ts';
+import type { ConnectionDetail } from '../status/connection-detail.ts';
 import type { ConnectionStatus, StatusDocument, WorkerStatus } from '../status/document.ts';
 import { DURABILITIES, type OverviewDocument } from '../status/overview.ts';
 import type { Tenure } from '../status/tenures.ts';
@@ -244,4 +245,5 @@ export const timelineSchema: z.ZodType<TimelineDocument> = z
 
 export const timelineQuerySchema = z.strictObject({
   hours: z.coerce.number().int().min(1).max(LONGEST_HOURS).default(LONGEST_HOURS),
+  connection: z.string().min(1).max(64).optional().describe('Only this one.'),
 });

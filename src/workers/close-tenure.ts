@@ -39,7 +39,7 @@ export async function closeTenure(
 function closeRecord(deps: HoldDeps, tenure: Tenure, end: TenureEnd, heldMs: number): TenureClose | null {
   switch (end.kind) {
     case 'handed-over':
-      return { end: 'released', reason: end.reason };
+      return { end: 'released', reason: end.reason, why: end.leaving ? 'process' : end.again ? null : 'nobody-wants' };
     case 'fenced':
       // By ourselves the lease may still be ours for a moment; by another worker this write is refused.
       return { end: 'released', reason: end.reason };

@@ -230,7 +230,7 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
     },
     ready: bull.waitUntilReady().then(() => undefined),
     async drain(reason) {
-      const why = new DrainRequested(reason, { again: true });
+      const why = new DrainRequested(reason, { again: true, leaving: true });
       fetching.abort(why);
       for (const session of sessions.values()) session.drain.abort(why);
       await end();

@@ -176,8 +176,8 @@ function judge(error: unknown, drain: AbortSignal, stop: AbortSignal): TenureEnd
   if (error instanceof FencedError) return { kind: 'fenced', reason: error.message };
   if (error instanceof FatalError) return { kind: 'fatal', error, code: error.code };
   if (drain.aborted) {
-    const again = !(drain.reason instanceof DrainRequested) || drain.reason.again;
-    return { kind: 'handed-over', reason: explain(drain.reason), again };
+    const asked = drain.reason instanceof DrainRequested ? drain.reason : { again: true, leaving: false };
+    return { kind: 'handed-over', reason: explain(drain.reason), again: asked.again, leaving: asked.leaving };
   }
   if (error === undefined) {
     return { kind: 'bug', error: new Error('the adapter ended its hold without having been asked to') };

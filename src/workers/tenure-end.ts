@@ -10,8 +10,8 @@ export type TenureEnd =
   | { readonly kind: 'unfit'; readonly reason: string }
   /** The platform refuses this host and no other: the connection goes to another one. */
   | { readonly kind: 'host-refused'; readonly reason: string }
-  /** Ended on purpose with the session kept. `again`: should go on elsewhere, or here afresh. */
-  | { readonly kind: 'handed-over'; readonly reason: string; readonly again: boolean }
+  /** Ended on purpose with the session kept. `again`: should go on elsewhere, or here afresh. `leaving`: its worker ends. */
+  | { readonly kind: 'handed-over'; readonly reason: string; readonly again: boolean; readonly leaving: boolean }
   | { readonly kind: 'fenced'; readonly reason: string }
   | { readonly kind: 'fatal'; readonly error: Error; readonly code: string }
   /** The hold threw or returned without having been asked: always a defect, always started again. */

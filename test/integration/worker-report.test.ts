@@ -32,6 +32,8 @@ it('is added up, not lost at a drain, and not counted twice when Redis froze in 
     forgetAfterMs: 5_000,
     log: quiet,
   });
+  // What a client that is not connected yet could not report would be lost, as it should be.
+  await expect.poll(() => client.status, { timeout: 10_000 }).toBe('ready');
   const ended = new AbortController();
   const running = reporter.run(ended.signal);
   const counted = async () => parseLatencies(await plain.hgetall(keys.latencies))[0]?.buckets[0] ?? 0;

@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import type { Adapter, Capabilities, HoldContext } from '../../src/adapters/adapter.ts';
 import { systemClock } from '../../src/async/clock.ts';
 import type { ConnectionId, WorkerId } from '../../src/model.ts';
-import { startScheduler } from '../../src/scheduler/scheduler.ts';
+import { type SchedulerOptions, startScheduler } from '../../src/scheduler/scheduler.ts';
 import { applyDesired } from '../../src/state/desired.ts';
 import { createKeys } from '../../src/state/keys.ts';
 import { announcePresence } from '../../src/state/presence.ts';
@@ -41,6 +41,8 @@ export interface OneWorkerOptions {
   readonly host?: string;
   /** @defaultValue 100 */
   readonly share?: () => number;
+  /** Looks on at the sweeps. */
+  readonly onSight?: SchedulerOptions['onSight'];
 }
 
 const capabilities: Capabilities = {
@@ -146,6 +148,7 @@ export async function startOneWorker(options: OneWorkerOptions) {
       queue,
       queues: [queue],
       sweepLanes: async () => undefined,
+      ...(options.onSight === undefined ? {} : { onSight: options.onSight }),
       timings: TIMINGS,
       clock: systemClock,
       log,

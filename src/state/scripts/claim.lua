@@ -19,15 +19,15 @@ redis.call('HSET', KEYS[1], 'token', token, 'owner', ARGV[1], 'incarnation', ARG
   'until', string.format('%.0f', now + ARGV[4]), 'grantedAt', string.format('%.0f', now), 'lastOwner', ARGV[1])
 local last = owner ~= '' and owner or lease[4]
 local lost = ''
+-- The holder before may have been lost and be the same worker: then this is no takeover, and an outage all the same.
+local heardAt = lease[5] or (owner ~= '' and (redis.call('HGET', KEYS[5], 'at') or lease[3])) or ''
 if last and last ~= ARGV[1] then
   redis.call('HINCRBY', KEYS[3], 'takeovers', 1)
-  -- Declared dead, or its lease ran out under it.
-  local heard = lease[5] or (owner ~= '' and (redis.call('HGET', KEYS[5], 'at') or lease[3]))
-  lost = heard and string.format('%.0f', math.max(0, now - heard)) or ''
+  lost = heardAt ~= '' and string.format('%.0f', math.max(0, now - heardAt)) or ''
 end
 redis.call('HDEL', KEYS[1], 'lostAt')
 redis.call('DEL', KEYS[5])
 redis.call('XADD', KEYS[6], 'MAXLEN', '~', 1000, '*', 'what', 'claimed', 'worker', ARGV[1], 'token', token,
-  'events', redis.call('HGET', KEYS[3], 'events') or '0')
+  'events', redis.call('HGET', KEYS[3], 'events') or '0', 'last', last or '', 'heardAt', heardAt)
 return { 'granted', token, redis.call('HGET', KEYS[2], 'cursor') or '', redis.call('HGET', KEYS[4], 'restart') or '0',
   redis.call('HGET', KEYS[7], 'count') or '0', lost }

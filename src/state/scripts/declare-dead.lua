@@ -9,9 +9,11 @@ if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then
 end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local heardAt = redis.call('HGET', KEYS[2], 'at') or string.format('%.0f', now)
 redis.call('HSET', KEYS[1], 'token', string.format('%.0f', ARGV[1] + 1), 'owner', '', 'until', '0',
   'endedAt', string.format('%.0f', now), 'endedBecause', ARGV[2],
-  'lostAt', redis.call('HGET', KEYS[2], 'at') or string.format('%.0f', now))
+  'lostAt', heardAt)
 redis.call('DEL', KEYS[2])
-redis.call('XADD', KEYS[3], 'MAXLEN', '~', 1000, '*', 'what', 'declared-dead', 'token', ARGV[1], 'detail', ARGV[2])
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', 1000, '*', 'what', 'declared-dead', 'token', ARGV[1], 'detail', ARGV[2],
+  'heardAt', heardAt)
 return 1

@@ -3,6 +3,7 @@
 -- KEYS: lease, heartbeat, history, parked, restarts, counters
 -- ARGV: fencing token, end ('released', 'parked' or 'bug'), reason, error code,
 --       parked: fingerprint, probe after (ms) | bug: delay before the next start (ms), stable ('1': count from 0)
+--       In place of the error code a release has who leaves it: 'process', 'nobody-wants', or '' for any other reason
 -- Returns 1, or 0 when the token is no longer current (nothing is written then)
 -- The token is raised by one: writes of the ended tenure that are still under way are refused from here on.
 if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then
@@ -14,7 +15,8 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 redis.call('HSET', KEYS[1], 'token', string.format('%.0f', ARGV[1] + 1), 'owner', '', 'until', '0',
   'endedAt', string.format('%.0f', now), 'endedBecause', ARGV[3])
 redis.call('DEL', KEYS[2])
-redis.call('XADD', KEYS[3], 'MAXLEN', '~', 1000, '*', 'what', ARGV[2], 'token', ARGV[1], 'detail', ARGV[3])
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', 1000, '*', 'what', ARGV[2], 'token', ARGV[1], 'detail', ARGV[3],
+  'why', ARGV[2] == 'released' and ARGV[4] or '')
 if ARGV[2] == 'parked' then
   redis.call('HSETNX', KEYS[4], 'since', string.format('%.0f', now))
   redis.call('HSET', KEYS[4], 'reason', ARGV[3], 'code', ARGV[4], 'fingerprint', ARGV[5],
