@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { AttemptCause, HoldContext } from '../../src/adapters/adapter.ts';
 import { FatalError, FencedError } from '../../src/errors.ts';
 import type { ConnectionId } from '../../src/model.ts';
-import { wishHandoff, wishPaused, wishRestart } from '../../src/state/desired.ts';
+import { redisNow, wishHandoff, wishPaused, wishRestart } from '../../src/state/desired.ts';
 import { readHistory } from '../../src/state/history.ts';
 import { reportWorker } from '../../src/state/workers.ts';
 import { healthyHold, startOneWorker, TIMINGS } from '../support/one-worker.ts';
@@ -49,6 +49,9 @@ describe('a hold that ends without having been asked to', () => {
     await expect
       .poll(async () => crashing.client.hget(crashing.keys.connection(id).restarts, 'count'), within)
       .not.toBeNull();
+    // It is drawn by lot and may be a few ms: long enough to be seen, on a busy machine, too.
+    const later = String((await redisNow(crashing.client)) + 3_000);
+    await crashing.client.hset(crashing.keys.connection(id).restarts, 'notBefore', later);
     await crashing[Symbol.asyncDispose]();
     await using next = await startOneWorker({ ...where, ids: [id], hold: healthyHold });
     expect((await next.status()).connections[0]).toMatchObject({ state: 'unowned', reason: 'a defect ended it: boom' });
