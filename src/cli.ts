@@ -178,6 +178,22 @@ connections
     leaveWith(() => connectionsCommand.ask(configFile(), id, 'handoff', to ?? null))(),
   );
 
+program
+  .command('doctor')
+  .description(
+    'what is wrong, what it means and what to do; exit code 0 nothing failed, 1 something did, 2 could not look',
+  )
+  .option('--json', 'the report and nothing else on stdout')
+  .option('--alerts', 'really send a test notification to each alert sink')
+  .action((options: { json?: boolean; alerts?: boolean }) =>
+    leaveWith(async () =>
+      (await import('./commands/doctor.ts')).doctorCommand(configFile(), {
+        json: options.json === true,
+        alerts: options.alerts === true,
+      }),
+    )(),
+  );
+
 const messages = program
   .command('messages')
   .description('look at messages that could not be answered or sent, or send one');

@@ -53,6 +53,31 @@ export interface Adapter {
    * @throws TransientError when it may work the next time
    */
   warm?(context: SenderContext, options: { signal: AbortSignal }): Promise<void>;
+
+  /**
+   * Looks, for `holdfast doctor`, at what can be wrong between this host and the platform: credentials, discovery, limits,
+   * rivals. It may run beside a holder, also one of another host, and must not disturb it: it opens no session, and does
+   * nothing that the platform takes for a second connection while `context.held`. Bounded by `signal`.
+   *
+   * @returns at least one finding. Never throws for what platform or network do: that is a finding
+   */
+  diagnose?(context: DiagnoseContext, options: { signal: AbortSignal }): Promise<readonly Diagnosis[]>;
+}
+
+export interface DiagnoseContext extends SenderContext {
+  /** Some worker holds the connection, or is about to. */
+  readonly held: boolean;
+}
+
+export interface Diagnosis {
+  /** What was looked at, in one word that stays, such as `token`. */
+  readonly check: string;
+  /** `skipped`: it was not looked at; the message says why. */
+  readonly status: 'ok' | 'warn' | 'fail' | 'skipped';
+  /** What was found and what it means. No secrets. */
+  readonly message: string;
+  /** What to do; `null` where nothing is to be done. */
+  readonly fix: string | null;
 }
 
 /**

@@ -72,8 +72,8 @@ export interface Notification {
   readonly id: string;
   /** ISO 8601, by Redis's clock. */
   readonly at: string;
-  /** `firing`: it began; `repeat`: it goes on; `recovered`: it ended. */
-  readonly kind: 'firing' | 'repeat' | 'recovered';
+  /** `firing`: it began; `repeat`: it goes on; `recovered`: it ended; `test`: nothing is wrong, and there are no subjects. */
+  readonly kind: 'firing' | 'repeat' | 'recovered' | 'test';
   readonly rule: Rule;
   readonly cause: string;
   readonly subjects: readonly Subject[];

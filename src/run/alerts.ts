@@ -8,8 +8,12 @@ import { createSlackSink } from '../alerts/sinks/slack.ts';
 import { createWebhookSink } from '../alerts/sinks/webhook.ts';
 import { childController } from '../async/abort.ts';
 import type { AlertSinkConfig, Config } from '../config.ts';
+import type { ProxyEnvironment } from '../http/proxy/route.ts';
 import { createTransport } from '../http/transport.ts';
 import { connectionId } from '../model.ts';
+import type { Keys } from '../state/keys.ts';
+import type { LaneQueue } from '../state/lane-jobs.ts';
+import type { RedisClient } from '../state/redis.ts';
 import type { LiveConfig } from './live-config.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { Storage } from './storage.ts';
@@ -49,7 +53,9 @@ async function runAsConfigured(
 ): Promise<void> {
   const { downAfterMs, repeatEveryMs } = config.alerts;
   const everyMs = Math.min(LOOK_EVERY_MS.most, Math.max(LOOK_EVERY_MS.least, downAfterMs / LOOKS_PER_DOWN));
-  const sinks = [createLogSink(log), ...config.alerts.sinks.map((sink) => openSink(sink, config, storage))];
+  const way = { client: storage.fenced, keys: storage.keys, deliveries: storage.deliveries };
+  const configured = config.alerts.sinks.map((sink) => openSink(sink, config.proxyEnvironment, way));
+  const sinks = [createLogSink(log), ...configured.filter((sink) => sink !== null)];
   await runAlerting(
     {
       client: storage.fenced,
@@ -71,10 +77,19 @@ async function runAsConfigured(
   );
 }
 
-function openSink(sink: AlertSinkConfig, { proxyEnvironment }: Config, storage: Storage): Sink {
+/** What a notification that goes through a chat needs. */
+export interface ChatWay {
+  readonly client: RedisClient;
+  readonly keys: Keys;
+  readonly deliveries: LaneQueue;
+}
+
+/** @returns `null` when `sink` is a chat and there is no way to it */
+export function openSink(sink: AlertSinkConfig, proxyEnvironment: ProxyEnvironment, way: ChatWay | null): Sink | null {
   const { name } = sink;
   if (sink.kind === 'chat') {
-    const { fenced: client, keys, deliveries } = storage;
+    if (way === null) return null;
+    const { client, keys, deliveries } = way;
     const connection = connectionId(sink.connection);
     return createChatSink({ name, connection, conversation: sink.conversation, client, keys, deliveries });
   }

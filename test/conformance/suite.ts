@@ -7,6 +7,7 @@ import type { ConformanceHarness } from './harness.ts';
 import { itKeepsItsRecord } from './scenarios/capability-record.ts';
 import { itReadsWhatComes } from './scenarios/content.ts';
 import { itSurvivesCrashes } from './scenarios/crash.ts';
+import { itDiagnoses } from './scenarios/diagnosis.ts';
 import { itLetsGo } from './scenarios/letting-go.ts';
 import { itMinds } from './scenarios/refusals.ts';
 import { itSends } from './scenarios/sending.ts';
@@ -20,6 +21,7 @@ export function describeConformance(harness: ConformanceHarness): void {
     itSurvivesCrashes(harness);
     itSurvivesTransport(harness);
     itMinds(harness);
+    itDiagnoses(harness);
     itWaitsForStorage(harness);
     itReadsWhatComes(harness);
     itLetsGo(harness);

@@ -102,6 +102,32 @@ describe('the command line beside a running `up`', () => {
     expect(stdout).toMatch(/Last sweep .* ago by/);
   });
 
+  it('looks after everything without disturbing what runs, and finds nothing wrong', async () => {
+    const sessions = () => [qq.journal.count('identify'), qq.journal.count('resume')];
+    const before = sessions();
+    const { code, stdout, stderr } = await installation.run(['doctor', '--json']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const report = JSON.parse(stdout);
+    expect(Object.keys(report)).toEqual(['at', 'ok', 'counts', 'findings']);
+    const found = new Map<string, string>();
+    for (const { check, status } of report.findings) found.set(check, status);
+    for (const check of [
+      'config',
+      'redis',
+      'redis.durability',
+      'scheduler',
+      'worker',
+      'connection',
+      'clock',
+      'route',
+    ]) {
+      expect([check, found.get(check)]).toEqual([check, 'ok']);
+    }
+    expect(found.get('platform.token')).toBe('ok');
+    expect(sessions()).toEqual(before);
+    expect(stdout).not.toContain(qq.clientSecret);
+  });
+
   it('logs JSON lines only, and names itself ready once', () => {
     expect(up.lines.filter(({ level }) => level === 'unreadable')).toEqual([]);
     expect(up.lines.filter(({ event }) => event === 'ready')).toHaveLength(1);

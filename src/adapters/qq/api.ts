@@ -25,6 +25,8 @@ export interface Gateway {
   readonly identifyLimits: readonly BudgetLimit[];
   /** How long until there is one left, ms; `null` while some are. */
   readonly exhaustedForMs: number | null;
+  /** Sessions per 24 h, as the platform counts them; `null`: it did not say. */
+  readonly sessions: { readonly total: number; readonly remaining: number; readonly resetAfterMs: number } | null;
 }
 
 export interface QqApi {
@@ -125,6 +127,7 @@ export function createQqApi({ http, tokens, apiBaseUrl, appId }: QqApiOptions): 
         url,
         identifyLimits: limit ? identifyLimits(limit.total, limit.max_concurrency) : DEFAULT_IDENTIFY_LIMITS,
         exhaustedForMs: limit && limit.remaining <= 0 ? Math.min(limit.reset_after, EXHAUSTED_RECHECK_MS) : null,
+        sessions: limit ? { total: limit.total, remaining: limit.remaining, resetAfterMs: limit.reset_after } : null,
       };
     },
   };

@@ -4,6 +4,7 @@ import { FatalError } from '../../errors.ts';
 import type { Adapter, Capabilities, SenderContext } from '../adapter.ts';
 import { createQqApi, type QqApi } from './api.ts';
 import { createTokenProvider, newTokenCache, type TokenCache } from './auth.ts';
+import { diagnoseQq } from './diagnose.ts';
 import { hold } from './hold.ts';
 import { REPLY_LIMITS } from './inbound.ts';
 import { type QqOptions, readQqOptions } from './options.ts';
@@ -78,6 +79,9 @@ export function createQqAdapter(): Adapter {
       const options = readQqOptions(context.options);
       const { api } = connect(context, options);
       return createQqSender({ api, options });
+    },
+    async diagnose(context, options) {
+      return await diagnoseQq(context, () => connect(context, readQqOptions(context.options)), options);
     },
     async warm(context, { signal }) {
       await connect(context, readQqOptions(context.options)).tokens.get({ signal });

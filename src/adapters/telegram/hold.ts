@@ -155,7 +155,7 @@ class HeldBot {
     const { options } = this.#deps;
     const found = await this.#call('getWebhookInfo');
     if (found.kind !== 'ok') return failed(found);
-    const { url } = webhookInfo.catch({ url: '' }).parse(found.result);
+    const { url } = webhookInfo.catch({ url: '', pending_update_count: 0 }).parse(found.result);
     if (url !== '' && !options.deleteWebhook) return { cause: 'webhook', host: hostOf(url) };
     if (url === '' && !this.#dropPending) return null;
     if (this.#dropPending) {

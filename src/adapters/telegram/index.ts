@@ -2,6 +2,7 @@
 import { FatalError } from '../../errors.ts';
 import type { Adapter, Capabilities, HoldContext, SenderContext } from '../adapter.ts';
 import { createTelegramApi, type TelegramApi } from './api.ts';
+import { diagnoseTelegram } from './diagnose.ts';
 import { hold } from './hold.ts';
 import { readTelegramOptions, type TelegramOptions } from './options.ts';
 import { createTelegramSender } from './outbound.ts';
@@ -55,6 +56,7 @@ export function createTelegramAdapter(): Adapter {
     async hold(context) {
       await hold(context, connect(context));
     },
+    diagnose: (context, options) => diagnoseTelegram(context, () => connect(context), options),
     createSender: (context) => createTelegramSender(connect(context)),
   };
 }

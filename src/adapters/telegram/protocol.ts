@@ -137,7 +137,10 @@ export const me = z.object({
 
 export type Me = z.infer<typeof me>;
 
-export const webhookInfo = z.looseObject({ url: z.string().catch('') });
+export const webhookInfo = z.looseObject({
+  url: z.string().catch(''),
+  pending_update_count: z.number().catch(0),
+});
 
 /** Only the id is required: whatever else an update is, it must be stored and passed over. */
 export const update = z.looseObject({ update_id: z.int().nonnegative() });

@@ -7,6 +7,7 @@ const LEVELS: Readonly<Record<Notification['kind'], 'error' | 'info'>> = {
   firing: 'error',
   repeat: 'error',
   recovered: 'info',
+  test: 'info',
 };
 
 export function createLogSink(log: Logger): Sink {
