@@ -4,7 +4,7 @@
  * Items are numbered per writer (one pump of one tenure). The script knows how many it has taken, so a batch that is
  * sent again after a lost answer adds only what is missing, and one that overtook a lost batch is refused as a gap.
  */
-import type { ConnectionId, Cursor, FencingToken, InboundEvent, InboundKind, JsonValue } from '../model.ts';
+import type { ConnectionId, Cursor, FencingToken, InboundEvent, InboundKind } from '../model.ts';
 import { type Keys, laneId } from './keys.ts';
 import type { RedisClient } from './redis.ts';
 import type { Safeguards } from './safeguards.ts';
@@ -18,8 +18,8 @@ export interface IngestItem {
   readonly lane: string | null;
   /** Header as JSON, a newline, the raw payload as it came. Empty for a cursor alone. */
   readonly entry: string;
-  /** The cursor once this item is stored, JSON text; `null`: unchanged. */
-  readonly cursor: string | null;
+  /** The cursor once this item is stored; `null`: unchanged. */
+  readonly cursor: Cursor | null;
 }
 
 export interface IngestBatch {
@@ -32,6 +32,13 @@ export interface IngestBatch {
   /** The cursor this writer started from; `null`: none was stored. */
   readonly startCursor: Cursor | null;
   readonly items: readonly IngestItem[];
+  /**
+   * `last`: only the last cursor of the batch is written out and sent. Should the batch not fit, it is cut where no
+   * cursor is missing, which may be before its first item; with `each` it is cut at the first message that does not fit.
+   *
+   * @defaultValue `each`
+   */
+  readonly cursors?: 'each' | 'last';
   readonly dedupeWindowMs: number;
   /** Bytes that may wait in the connection's lanes before messages are refused. */
   readonly maxPendingBytes: number;
@@ -66,24 +73,29 @@ export type IngestAnswer =
 /** Records kept aside are cut here; messages never are. */
 const MAX_ASIDE_CHARS = 64 * 1024;
 
+/** Instead of a cursor: a later one of the same batch covers the item. */
+const CURSOR_COMES = '-';
+
 const script = loadScript('ingest');
 const LETTERS: Readonly<Record<string, ItemAnswer>> = { s: 'stored', d: 'duplicate', a: 'aside', c: 'cursor' };
 
 export function encodeEvent(connection: ConnectionId, event: InboundEvent, cursor: Cursor | null): IngestItem {
-  const isMessage = event.kind === 'message';
-  const { raw, ...header } = event;
-  const kept = isMessage ? event : { text: event.text.slice(0, MAX_ASIDE_CHARS), raw: raw.slice(0, MAX_ASIDE_CHARS) };
-  return {
-    kind: event.kind,
-    eventId: event.eventId,
-    lane: isMessage ? laneId(connection, event.conversation ?? '') : null,
-    entry: `${JSON.stringify({ ...header, text: kept.text })}\n${kept.raw}`,
-    cursor: cursorText(cursor),
-  };
+  const { kind, eventId } = event;
+  if (kind !== 'message') {
+    const { raw, ...header } = event;
+    const text = event.text.slice(0, MAX_ASIDE_CHARS);
+    const entry = `${JSON.stringify({ ...header, text })}\n${raw.slice(0, MAX_ASIDE_CHARS)}`;
+    return { kind, eventId, lane: null, entry, cursor };
+  }
+  const { conversation, sender, text, attachments, platformAt, receivedAt, reply, raw } = event;
+  // Named one by one: what copies an object without one of its keys takes as long as writing it out.
+  const header = { kind, eventId, conversation, sender, text, attachments, platformAt, receivedAt, reply };
+  const lane = laneId(connection, conversation ?? '');
+  return { kind, eventId, lane, entry: `${JSON.stringify(header)}\n${raw}`, cursor };
 }
 
 export function encodeCursor(cursor: Cursor): IngestItem {
-  return { kind: 'cursor', eventId: null, lane: null, entry: '', cursor: cursorText(cursor) };
+  return { kind: 'cursor', eventId: null, lane: null, entry: '', cursor };
 }
 
 /** A message as it lies in its lane. */
@@ -112,9 +124,10 @@ export function markRetried(entry: string): string {
  */
 export async function ingest(client: RedisClient, keys: Keys, batch: IngestBatch): Promise<IngestAnswer> {
   const at = keys.connection(batch.connection);
-  const lanes = [...new Set(batch.items.flatMap((item) => item.lane ?? []))];
-  const numbers = new Map(lanes.map((lane, index) => [lane, index + 1]));
   const { cursor, dedupe, fence } = batch.safeguards;
+  const numbers = new Map<string, number>();
+  const items = itemArguments(batch, numbers);
+  const lanes = [...numbers.keys()];
   const answer = await runScript(
     client,
     script,
@@ -133,16 +146,23 @@ export async function ingest(client: RedisClient, keys: Keys, batch: IngestBatch
       [cursor, dedupe, fence].map(Number).join(''),
       lanes.length,
       ...lanes,
-      ...batch.items.flatMap((item) => [
-        item.kind,
-        item.eventId ?? '',
-        item.lane === null ? 0 : (numbers.get(item.lane) ?? 0),
-        item.entry,
-        item.cursor ?? '',
-      ]),
+      ...items,
     ],
   );
   return readAnswer(answer as [string, number, string, ...(number | string)[]], lanes);
+}
+
+/** @param numbers - gets the number of each lane, from 1 on */
+function itemArguments({ items, cursors = 'each' }: IngestBatch, numbers: Map<string, number>): (string | number)[] {
+  const lastCursor = cursors === 'last' ? items.findLastIndex((item) => item.cursor !== null) : -1;
+  const args: (string | number)[] = [];
+  for (const [index, { kind, eventId, lane, entry, cursor }] of items.entries()) {
+    if (lane !== null && !numbers.has(lane)) numbers.set(lane, numbers.size + 1);
+    const number = lane === null ? 0 : (numbers.get(lane) ?? 0);
+    const after = index < lastCursor && cursor !== null ? CURSOR_COMES : (cursorText(cursor) ?? '');
+    args.push(kind, eventId ?? '', number, entry, after);
+  }
+  return args;
 }
 
 function readAnswer(
@@ -168,6 +188,6 @@ function readAnswer(
   }
 }
 
-function cursorText(cursor: JsonValue | null): string | null {
+function cursorText(cursor: Cursor | null): string | null {
   return cursor === null ? null : JSON.stringify(cursor);
 }

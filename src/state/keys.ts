@@ -114,8 +114,18 @@ export function createKeys(prefix: string) {
 
 /** Names a conversation's lane: unique over connections, safe as a BullMQ job id and of fixed length. */
 export function laneId(connection: ConnectionId, conversation: string): string {
-  return digest(`${connection}\u0000${conversation}`);
+  const name = `${connection}\u0000${conversation}`;
+  const known = lanes.get(name);
+  if (known !== undefined) return known;
+  const lane = digest(name);
+  if (lanes.size >= LANES_REMEMBERED) lanes.clear();
+  lanes.set(name, lane);
+  return lane;
 }
+
+/** Asked for every message, and of few conversations at a time: about 2 MiB at most. */
+const LANES_REMEMBERED = 10_000;
+const lanes = new Map<string, string>();
 
 function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 24);

@@ -218,6 +218,8 @@ export class InboundPump implements InboundSink {
         from,
         startCursor: cursor,
         items,
+        // Cursors are long beside messages. Only where a batch may have to be cut does each of its items need one.
+        cursors: this.#trouble === null ? 'last' : 'each',
         dedupeWindowMs,
         maxPendingBytes: this.#limits.maxPendingBytes,
         instanceFull: this.#options.instanceFull?.() ?? false,
@@ -261,9 +263,8 @@ export class InboundPump implements InboundSink {
   }
 
   #acknowledge(next: number): void {
-    for (const { cursor } of this.#pending.acknowledge(next)) {
-      if (cursor !== null) this.#storedCursor = JSON.parse(cursor) as Cursor;
-    }
+    const newest = this.#pending.acknowledge(next).findLast(({ cursor }) => cursor !== null);
+    if (newest !== undefined) this.#storedCursor = newest.cursor;
     const { position } = this.#pending;
     this.#measure(position);
     const reached = this.#waiters.filter((waiter) => waiter.position <= position);

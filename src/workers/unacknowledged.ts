@@ -24,7 +24,7 @@ export class Unacknowledged {
     return this.#items.length;
   }
 
-  /** Their size: UTF-16 units, which is near enough for a bound. */
+  /** Their size: UTF-16 units without cursors, which is near enough for a bound. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -42,7 +42,7 @@ export class Unacknowledged {
   push(items: readonly IngestItem[]): void {
     for (const item of items) {
       this.#items.push(item);
-      this.#bytes += sizeOf(item);
+      this.#bytes += item.entry.length;
     }
   }
 
@@ -55,7 +55,7 @@ export class Unacknowledged {
       const item = this.#items[this.#inFlight + items.length];
       if (item === undefined) break;
       items.push(item);
-      bytes += sizeOf(item);
+      bytes += item.entry.length;
     }
     this.#inFlight += items.length;
     return items.length === 0 ? null : { from, items };
@@ -69,13 +69,9 @@ export class Unacknowledged {
   /** Everything before position `next` is stored. @returns what this call let go, oldest first */
   acknowledge(next: number): readonly IngestItem[] {
     const done = this.#items.splice(0, Math.max(0, next - this.#position));
-    for (const item of done) this.#bytes -= sizeOf(item);
+    for (const item of done) this.#bytes -= item.entry.length;
     this.#position += done.length;
     this.#inFlight = Math.max(0, this.#inFlight - done.length);
     return done;
   }
-}
-
-function sizeOf(item: IngestItem): number {
-  return item.entry.length + (item.cursor?.length ?? 0);
 }

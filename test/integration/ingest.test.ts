@@ -187,6 +187,31 @@ describe('ingest', () => {
     expect(await client.hget(at().cursor, 'cursor')).toBe('5');
   });
 
+  it('with the last cursor alone, is cut only where no cursor is missing', async () => {
+    const items = [
+      item(aside('gap', null)),
+      item(message('2'), 2),
+      item(message('3'), 3),
+      item(message('4')),
+      item(message('5'), 5),
+    ];
+    const limit = Buffer.byteLength(items[1]?.entry ?? '') + 1;
+    const cut = await store(items, { cursors: 'last', maxPendingBytes: limit });
+    expect(cut).toMatchObject({ kind: 'full', next: 1, items: ['aside'] });
+    expect(await client.hget(at().cursor, 'cursor')).toBeNull();
+    expect(await texts(ANN)).toEqual([]);
+
+    const rest = items.slice(1);
+    const exact = await store(rest, { from: 1, cursors: 'each', maxPendingBytes: limit });
+    expect(exact).toMatchObject({ kind: 'full', next: 3, items: ['stored', 'stored'] });
+    expect(await client.hget(at().cursor, 'cursor')).toBe('3');
+
+    const whole = await store(rest.slice(2), { from: 3, cursors: 'last' });
+    expect(whole).toMatchObject({ kind: 'stored', next: 5, items: ['stored', 'stored'] });
+    expect(await client.hget(at().cursor, 'cursor')).toBe('5');
+    expect(await texts(ANN)).toEqual(['text 2', 'text 3', 'text 4', 'text 5']);
+  });
+
   it('refuses messages while the instance is full, and still takes duplicates', async () => {
     await store([item(message('1'), 1)]);
     const answer = await store([item(message('1'), 2), item(message('2'), 3)], { from: 1, instanceFull: true });

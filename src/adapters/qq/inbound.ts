@@ -45,7 +45,8 @@ export const REPLY_LIMITS: readonly ReplyLimit[] = [
 /** A platform time further away from our clock than this is a mistake, ms: no session replays that far back. */
 const BELIEVABLE_MS = 7 * 86_400_000;
 
-const attachment = z.looseObject({
+// Keys that nobody here reads are left out, not refused: the frame is kept whole beside what is read of it.
+const attachment = z.object({
   content_type: z.string().optional().catch(undefined),
   filename: z.string().optional().catch(undefined),
   url: z.string().optional().catch(undefined),
@@ -56,18 +57,18 @@ const common = {
   timestamp: z.unknown().optional(),
   attachments: z.array(attachment).nullish().catch([]),
 };
-const author = z.looseObject({
+const author = z.object({
   id: z.string().optional(),
   username: z.string().optional().catch(undefined),
   bot: z.boolean().optional().catch(undefined),
 });
-const c2cMessage = z.looseObject({ ...common, author: author.extend({ user_openid: z.string().min(1) }) });
-const groupMessage = z.looseObject({
+const c2cMessage = z.object({ ...common, author: author.extend({ user_openid: z.string().min(1) }) });
+const groupMessage = z.object({
   ...common,
   group_openid: z.string().min(1),
   author: author.extend({ member_openid: z.string().min(1) }),
 });
-const guildMessage = z.looseObject({
+const guildMessage = z.object({
   ...common,
   channel_id: z.string().min(1),
   author: author.extend({ id: z.string().min(1) }),

@@ -198,6 +198,8 @@ export function readFrame(text: string): GatewayFrame {
   } catch {
     return { kind: 'malformed', why: text === '' ? 'an empty frame' : 'no JSON', s: null };
   }
+  const dispatch = plainDispatch(json);
+  if (dispatch !== null) return dispatch;
   const read = envelope.safeParse(json);
   if (!read.success) return { kind: 'malformed', why: 'no gateway payload', s: positionIn(json) };
   const { op, d, s, t, id } = read.data;
@@ -221,6 +223,16 @@ export function readFrame(text: string): GatewayFrame {
     default:
       return { kind: 'malformed', why: `unknown opcode ${op}`, s: s ?? null };
   }
+}
+
+/** What all but a few frames are. Anything odd about one is the envelope's business. */
+function plainDispatch(json: unknown): Dispatch | null {
+  if (typeof json !== 'object' || json === null) return null;
+  const { op, t, s, id, d } = json as Record<string, unknown>;
+  if (op !== Opcode.Dispatch || typeof t !== 'string') return null;
+  if (typeof s !== 'number' || !Number.isSafeInteger(s) || s < 0) return null;
+  if (id !== undefined && typeof id !== 'string') return null;
+  return { kind: 'dispatch', t, s, id: id ?? null, d };
 }
 
 /** A frame we cannot read may still hold a place in the session's numbering. */

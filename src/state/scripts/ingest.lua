@@ -5,7 +5,8 @@
 -- ARGV: 1 fencing token, 2 writer, 3 position of the first item (counted per writer), 4 cursor that the writer
 --       started from ('' none, or it could not be read), 5 dedupe window (ms), 6 limit of bytes pending, 7 instance full ('1' or ''),
 --       8 safeguards: cursor, dedupe, fence (three times '1' or '0'), 9 number of distinct lanes n, then n lane ids,
---       then per item: kind, event id ('' none), number of its lane (1-based, 0 none), entry, cursor after ('' unchanged)
+--       then per item: kind, event id ('' none), number of its lane (1-based, 0 none), entry,
+--       cursor after ('' unchanged, '-': one of a later item of this batch covers it)
 -- Returns {'fenced'}; {'gap'}: does not follow what is stored; or
 --         {'already' | 'stored' | 'full', position after what is stored now,
 --          one letter per item of this call (s stored, d duplicate, a aside, c cursor only),
@@ -65,10 +66,34 @@ if dedupe and #ids > 0 then
   end
 end
 
+-- How far the messages fit. A prefix that is stored has its own cursor, so it never ends where one is still to come.
 local bytes = tonumber(stored[2] or '0')
 local limit = tonumber(ARGV[6])
+local status, last = skip == count and 'already' or 'stored', skip
+local room, met, covered = bytes, {}, true
+for i = skip + 1, count do
+  local at = base + 5 * i - 4
+  local id, after = ARGV[at + 1], ARGV[at + 4]
+  if ARGV[at] == 'message' and (id == '' or not (seen[id] or met[id])) then
+    if ARGV[7] == '1' or room >= limit then
+      status = 'full'
+      break
+    end
+    room = room + #ARGV[at + 3]
+  end
+  if id ~= '' then
+    met[id] = dedupe
+  end
+  if after ~= '' then
+    covered = after ~= '-'
+  end
+  if covered then
+    last = i
+  end
+end
+
 local counted, letters, fresh, woken, answer = {}, {}, {}, {}, {}
-local cursor, status, done = nil, skip == count and 'already' or 'stored', skip
+local cursor = nil
 
 local function wake(lane, rewake)
   if woken[lane] then
@@ -104,20 +129,21 @@ for i = 1, skip do
   end
 end
 
-for i = skip + 1, count do
+local order, entries = {}, {}
+for i = skip + 1, last do
   local at = base + 5 * i - 4
   local kind, id, lane, entry, after = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4]
   if id ~= '' and seen[id] then
     letters[#letters + 1] = 'd'
     count1('duplicates')
   elseif kind == 'message' then
-    if ARGV[7] == '1' or bytes >= limit then
-      status = 'full'
-      break
+    if not entries[lane] then
+      order[#order + 1] = lane
+      entries[lane] = {}
     end
-    redis.call('RPUSH', KEYS[7 + 2 * lane], entry)
+    local waiting = entries[lane]
+    waiting[#waiting + 1] = entry
     bytes = bytes + #entry
-    wake(lane, false)
     letters[#letters + 1] = 's'
     count1('events')
   elseif kind == 'cursor' then
@@ -131,14 +157,19 @@ for i = skip + 1, count do
     seen[id] = dedupe
     fresh[#fresh + 1] = id
   end
-  if after ~= '' then
+  if after ~= '' and after ~= '-' then
     cursor = after
   end
-  done = i
+end
+for _, lane in ipairs(order) do
+  -- Messages leave a lane when their turn ends, and what empties it puts it to sleep: one that had some is awake.
+  if redis.call('RPUSH', KEYS[7 + 2 * lane], unpack(entries[lane])) == #entries[lane] then
+    wake(lane, false)
+  end
 end
 
-if done > skip then
-  redis.call('HSET', KEYS[2], 'bytes', text(bytes), 'writer', ARGV[2], 'items', text(from + done))
+if last > skip then
+  redis.call('HSET', KEYS[2], 'bytes', text(bytes), 'writer', ARGV[2], 'items', text(from + last))
   if cursor and keepCursor then
     redis.call('HSET', KEYS[2], 'cursor', cursor)
   end
@@ -154,4 +185,4 @@ end
 if counted.events then
   redis.call('HSET', KEYS[3], 'lastEventAt', text(now))
 end
-return { status, from + done, table.concat(letters), unpack(answer) }
+return { status, from + last, table.concat(letters), unpack(answer) }

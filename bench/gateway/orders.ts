@@ -1,0 +1,40 @@
+/** What the gateway's process is asked for, and what it answers. */
+import type { EventShape } from './frames.ts';
+
+export interface GatewaySettings {
+  readonly tls: { readonly key: string; readonly cert: string } | null;
+  readonly heartbeatEveryMs: number;
+}
+
+export interface Talk {
+  readonly events: number;
+  /** Over all sessions. */
+  readonly chats: number;
+  readonly shape: EventShape;
+}
+
+export interface GatewayOrders {
+  /** Resolves when so many sessions are live at once. */
+  untilLive: { readonly ask: { readonly count: number }; readonly answer: { readonly at: number } };
+  /** How many are live, and since `after` were confirmed when. */
+  look: {
+    readonly ask: { readonly after: number };
+    readonly answer: {
+      readonly live: number;
+      readonly confirmedAt: readonly number[];
+      /** Of any socket, ms. */
+      readonly longestBeatGapMs: number;
+    };
+  };
+  /** Pushes events as fast as they are taken; answers when the last was handed to the kernel. */
+  flood: { readonly ask: Talk; readonly answer: { readonly startedAt: number; readonly endedAt: number } };
+  /** The same, and waits until each was answered by a message. */
+  floodAnswered: { readonly ask: Talk; readonly answer: { readonly startedAt: number; readonly endedAt: number } };
+  /** One event at a time at a steady rate; answers with the time from push to the message that answers it, ms. */
+  pace: {
+    readonly ask: Talk & { readonly perSecond: number; readonly answered: boolean };
+    readonly answer: { readonly latencies: readonly number[] };
+  };
+  /** Ends all sockets and forgets nothing. */
+  drop: { readonly ask: Record<string, never>; readonly answer: Record<string, never> };
+}

@@ -1,0 +1,244 @@
+/**
+ * Many connections in one worker process: how soon they are live, what they cost while nothing happens, what renewing their
+ * leases costs Redis, and whether an event costs more beside many idle connections than beside none.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { startRedis } from '../../test/support/redis.ts';
+import { type Comparison, compare } from '../compare.ts';
+import type { Bench, Plot, Row } from '../row.ts';
+import { startGateway } from '../support/gateway.ts';
+import { Holdfast } from '../support/holdfast.ts';
+import { cpuMicros, residentKib } from '../support/proc.ts';
+import { startRawClient } from '../support/raw-client.ts';
+import { Stage } from '../support/stage.ts';
+
+const SIZES = { plain: [1, 10, 100, 1_000, 5_000, 10_000], TLS: [1, 1_000, 5_000, 10_000] } as const;
+const BRIEF_SIZES = { plain: [1, 20], TLS: [1, 10] } as const;
+/** How long nothing happens while CPU and calls are counted, and how long memory may settle before, ms. */
+const IDLE_MS = { full: 8_000, brief: 1_500 };
+const SETTLE_MS = { full: 3_000, brief: 200 };
+const EVENTS = { full: 20_000, brief: 500 };
+/** Default of `timings.renewEveryMs`. */
+const RENEW_EVERY_MS = 1_500;
+const LAG_GOAL_AT = 1_000;
+
+type Transport = keyof typeof SIZES;
+
+interface Idle {
+  readonly size: number;
+  /** Process start → all live, ms. */
+  readonly startMs: number;
+  readonly residentKib: number;
+  /** CPU while idle, per second. */
+  readonly cpuMicrosPerSecond: number;
+}
+
+interface Held extends Idle {
+  /** Scripts asked of Redis while idle, per second. */
+  readonly scriptsPerSecond: number;
+  /** CPU per event of a flood over all connections. */
+  readonly eventMicros: number;
+  readonly redisMicros: number;
+  readonly lagMs: number;
+}
+
+export const connections: Row = {
+  name: 'connections',
+  title: 'Many connections in one process',
+  async run(bench) {
+    const plain = await measureAll(bench, 'plain');
+    const tls = await measureAll(bench, 'TLS');
+    return {
+      comparisons: [
+        ...costs('plain', plain),
+        ...costs('TLS', tls),
+        ...starts(plain, 'plain'),
+        ...starts(tls, 'TLS'),
+        ...traffic(plain.held),
+        ...lag(plain.held),
+      ],
+      plots: plots(plain, tls),
+      notes: [
+        'Per connection: what a process with so many connections has more than the same with one, divided by their number; both sides identified, beat and were then left alone. Floor: `ws` sockets that identify and beat, and nothing else. CPU is of the worker only. Start: from the start of the process to READY of the last one, identify limit lifted, jobs waiting in the queue; the floor needs no token, no lease and no job.',
+        'Lease and heartbeat traffic: scripts asked of Redis per second with 1 000 connections less those with one, beside a SET EX per connection and renewal.',
+      ],
+    };
+  },
+};
+
+interface Both {
+  readonly held: readonly Held[];
+  readonly raw: readonly Idle[];
+}
+
+async function measureAll(bench: Bench, transport: Transport): Promise<Both> {
+  const held: Held[] = [];
+  const raw: Idle[] = [];
+  for (const size of (bench.brief ? BRIEF_SIZES : SIZES)[transport]) {
+    bench.say(`${size} connections, ${transport}, raw ws`);
+    raw.push(await measureRaw(bench, transport, size));
+    bench.say(`${size} connections, ${transport}, Holdfast`);
+    held.push(await measureHeld(bench, transport, size));
+  }
+  return { held, raw };
+}
+
+async function measureRaw(bench: Bench, transport: Transport, size: number): Promise<Idle> {
+  await using stage = new Stage();
+  const gateway = stage.add(await startGateway(bench, { secure: transport === 'TLS' }));
+  const client = stage.add(startRawClient(bench, gateway, 'frame'));
+  const live = gateway.ask('untilLive', { count: size });
+  await client.ask('connect', { count: size });
+  const { at } = await live;
+  return { size, startMs: at - client.startedAt, ...(await idle(bench, client.pid)) };
+}
+
+async function measureHeld(bench: Bench, transport: Transport, size: number): Promise<Held> {
+  await using stage = new Stage();
+  const redis = stage.add(await startRedis({ appendfsync: 'everysec' }));
+  const gateway = stage.add(await startGateway(bench, { secure: transport === 'TLS' }));
+  const probe = bench.program('lag-probe');
+  const holdfast = stage.add(await Holdfast.install({ redis, gateway, connections: size, probe }));
+  await holdfast.scheduled();
+  const live = gateway.ask('untilLive', { count: size });
+  const worker = holdfast.start('worker', '--roles', 'connections', '--capacity', String(size));
+  const { at } = await live;
+  const startMs = at - worker.startedAt;
+  await delay(bench.brief ? SETTLE_MS.brief : SETTLE_MS.full);
+  const scripts = await holdfast.scripts();
+  const found = await idle(bench, worker.pid);
+  const idleMs = bench.brief ? IDLE_MS.brief : IDLE_MS.full;
+  const scriptsPerSecond = ((await holdfast.scripts()) - scripts) / (idleMs / 1_000);
+
+  // The first flood wakes the lanes, which agents would do their part of; the second is measured.
+  const events = bench.brief ? EVENTS.brief : EVENTS.full;
+  const flood = async () => {
+    const due = (await holdfast.stored()) + events;
+    await gateway.ask('flood', { events, chats: size, shape: 'c2c' });
+    await holdfast.untilStored(due);
+  };
+  await flood();
+  await worker.lagMs();
+  const [cpu, redisCpu] = [cpuMicros(worker.pid), cpuMicros(redis.pid)];
+  await flood();
+  const eventMicros = (cpuMicros(worker.pid) - cpu) / events;
+  const redisMicros = (cpuMicros(redis.pid) - redisCpu) / events;
+  return { size, startMs, ...found, scriptsPerSecond, eventMicros, redisMicros, lagMs: await worker.lagMs() };
+}
+
+async function idle(bench: Bench, pid: number): Promise<Pick<Idle, 'residentKib' | 'cpuMicrosPerSecond'>> {
+  await delay(bench.brief ? SETTLE_MS.brief : SETTLE_MS.full);
+  const idleMs = bench.brief ? IDLE_MS.brief : IDLE_MS.full;
+  const before = cpuMicros(pid);
+  await delay(idleMs);
+  return { cpuMicrosPerSecond: (cpuMicros(pid) - before) / (idleMs / 1_000), residentKib: residentKib(pid) };
+}
+
+/** Memory and CPU of each connection beyond the first. */
+function costs(transport: Transport, { held, raw }: Both): Comparison[] {
+  const [one, rawOne] = [held[0], raw[0]];
+  if (one === undefined || rawOne === undefined) return [];
+  return held.flatMap((each, n) => {
+    const floor = raw[n];
+    if (each.size < 10 || (each.size < 1_000 && n < held.length - 1) || floor === undefined) return [];
+    const beyond = each.size - 1;
+    const per = (key: 'residentKib' | 'cpuMicrosPerSecond', of: Idle, first: Idle) => (of[key] - first[key]) / beyond;
+    const of = (what: string, unit: string, key: 'residentKib' | 'cpuMicrosPerSecond') =>
+      compare({
+        what: `${what} per idle connection, ${each.size} of them, ${transport}`,
+        unit,
+        subject: { name: 'Holdfast', samples: [per(key, each, one)] },
+        against: { name: 'raw ws', samples: [per(key, floor, rawOne)] },
+        goal: { kind: 'at most', ratio: 2 },
+      });
+    return [of('RSS', 'KiB', 'residentKib'), of('CPU', 'µs/s', 'cpuMicrosPerSecond')];
+  });
+}
+
+function starts({ held, raw }: Both, transport: Transport): Comparison[] {
+  return held.flatMap((each, n) => {
+    const floor = raw[n];
+    if (each.size < 10 || (each.size < 1_000 && n < held.length - 1) || floor === undefined) return [];
+    return compare({
+      what: `process start → ${each.size} live, ${transport}`,
+      unit: 'ms',
+      subject: { name: 'Holdfast', samples: [each.startMs] },
+      against: { name: 'raw ws', samples: [floor.startMs] },
+      ...(each.size === 1_000 || each.size < 100 ? { goal: { kind: 'at most', ratio: 2 } as const } : {}),
+    });
+  });
+}
+
+function traffic(held: readonly Held[]): Comparison[] {
+  const one = held[0];
+  const many = held.find(({ size }) => size === 1_000) ?? held.at(-1);
+  if (one === undefined || many === undefined) return [];
+  return [
+    compare({
+      what: `lease and heartbeat traffic, ${many.size} connections`,
+      unit: 'calls/s',
+      subject: { name: 'Holdfast', samples: [Math.max(0.01, many.scriptsPerSecond - one.scriptsPerSecond)] },
+      against: { name: 'SET EX per connection', samples: [(many.size * 1_000) / RENEW_EVERY_MS] },
+      goal: { kind: 'at most', ratio: 0.01 },
+    }),
+  ];
+}
+
+function lag(held: readonly Held[]): Comparison[] {
+  const many = held.find(({ size }) => size === LAG_GOAL_AT) ?? held.at(-1);
+  if (many === undefined) return [];
+  const samples = [many.lagMs];
+  return [
+    compare({
+      what: `event-loop lag p99 under saturated ingest, ${many.size} connections`,
+      unit: 'ms',
+      subject: { name: 'Holdfast', samples },
+      against: { name: 'the bound', samples: [50] },
+      goal: { kind: 'at most', ratio: 1 },
+    }),
+  ];
+}
+
+function plots(plain: Both, tls: Both): Plot[] {
+  const x = { title: 'connections in the process', scale: 'log' } as const;
+  const points = (of: readonly Held[], value: (each: Held) => number) =>
+    of.map((each) => [each.size, value(each)] as const);
+  const perConnection = (of: readonly Idle[]) => {
+    const first = of[0]?.residentKib ?? 0;
+    return of.slice(1).map(({ size, residentKib: kib }) => [size, (kib - first) / (size - 1)] as const);
+  };
+  return [
+    {
+      name: 'event-cost-by-connections',
+      title: 'CPU per event, as connections grow',
+      x,
+      y: { title: 'µs', scale: 'linear' },
+      series: [
+        { name: 'worker', points: points(plain.held, (each) => each.eventMicros) },
+        { name: 'Redis', points: points(plain.held, (each) => each.redisMicros) },
+      ],
+    },
+    {
+      name: 'memory-by-connections',
+      title: 'Memory per idle connection',
+      x,
+      y: { title: 'KiB', scale: 'linear' },
+      series: [
+        { name: 'Holdfast', points: perConnection(plain.held).filter(([size]) => size >= 100) },
+        { name: 'raw ws', points: perConnection(plain.raw).filter(([size]) => size >= 100) },
+        { name: 'Holdfast, TLS', points: perConnection(tls.held) },
+        { name: 'raw ws, TLS', points: perConnection(tls.raw) },
+      ],
+    },
+    {
+      name: 'start-by-connections',
+      title: 'Process start → all live',
+      x,
+      y: { title: 'ms', scale: 'log' },
+      series: [
+        { name: 'Holdfast', points: points(plain.held, (each) => each.startMs) },
+        { name: 'raw ws', points: plain.raw.map(({ size, startMs }) => [size, startMs] as const) },
+      ],
+    },
+  ];
+}
