@@ -43,6 +43,9 @@ function chosen(only: readonly string[] | undefined): readonly Row[] {
   });
 }
 
+// What was started is ended by handlers of 'exit', which a signal alone would not run.
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => process.exit(130));
+
 const { only, json = false, brief = false, list = false, out } = parse(process.argv.slice(2));
 if (list) {
   for (const { name, title, onlyWhenAsked } of ROWS) {

@@ -195,6 +195,8 @@ export class HoldfastProcess {
     });
     closeSync(out);
     this.pid = this.#process.pid ?? 0;
+    running.add(this.#process);
+    this.#process.once('exit', () => running.delete(this.#process));
   }
 
   /** Waits for its line `"event":"ready"`. */
@@ -249,3 +251,9 @@ export class HoldfastProcess {
     await exited;
   }
 }
+
+/** A bench that ends early leaves nothing running. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});

@@ -7,6 +7,7 @@ import WebSocket, { type RawData } from 'ws';
 import { TransientError } from '../errors.ts';
 import { inWords } from './client.ts';
 import type { Dialer } from './proxy/dialer.ts';
+import { type Inlet, ReadTurns } from './read-turns.ts';
 
 export interface WebSocketRequest {
   /** `ws:` or `wss:`; certificates are always verified. */
@@ -17,7 +18,10 @@ export interface WebSocketRequest {
   readonly maxPayload?: number;
 }
 
-/** Called one at a time; nothing comes after {@link ended}, which comes exactly once. */
+/**
+ * Called one at a time; nothing comes after {@link ended}, which comes exactly once. Frames come in order, for a few
+ * milliseconds per turn of the event loop over all sockets of the process; pongs come as soon as they are read.
+ */
 export interface WebSocketListener {
   opened(): void;
   text(text: string): void;
@@ -39,6 +43,8 @@ export interface WebSocketHandle {
   /** Stops reading, so that TCP slows the peer down. A few frames that were read already may still come. */
   pause(): void;
   resume(): void;
+  /** Frames were read that the listener has not had yet: what it waits for may be among them. */
+  behind(): boolean;
   /** Cuts the socket without a closing handshake, and without any further call of the listener. Safe to repeat. */
   terminate(): void;
 }
@@ -67,6 +73,14 @@ export function openWebSocket(
   let refusal: TransientError | null = null;
   let trouble: Error | null = null;
 
+  const frames = new WaitingFrames(
+    (bytes, isBinary) => {
+      if (ended) return;
+      if (isBinary) listener.binary(bytes);
+      else listener.text(bytes.toString('utf8'));
+    },
+    { pause: () => socket.pause(), resume: () => socket.resume() },
+  );
   const end = (how: WebSocketEnd) => {
     if (ended) return;
     ended = true;
@@ -100,10 +114,7 @@ export function openWebSocket(
     end({ kind: 'not-opened', error: refusal });
   });
   socket.on('message', (data: RawData, isBinary: boolean) => {
-    if (ended) return;
-    const bytes = asBuffer(data);
-    if (isBinary) listener.binary(bytes);
-    else listener.text(bytes.toString('utf8'));
+    if (!ended) frames.take(asBuffer(data), isBinary);
   });
   socket.on('pong', () => {
     if (!ended) listener.pong();
@@ -114,7 +125,8 @@ export function openWebSocket(
     if (!opened) notOpened(`gateway dial: ${inWords(error, place)}`, error);
   });
   socket.on('close', (code: number, reason: Buffer) => {
-    if (opened) end({ kind: 'closed', code, reason: reason.toString('utf8').slice(0, 200), error: trouble });
+    const text = reason.toString('utf8').slice(0, 200);
+    if (opened) frames.whenEmpty(() => end({ kind: 'closed', code, reason: text, error: trouble }));
     else notOpened(`gateway dial: closed before it opened (${place})`);
   });
 
@@ -125,15 +137,114 @@ export function openWebSocket(
     ping: () => {
       if (socket.readyState === WebSocket.OPEN) socket.ping(undefined, undefined, ignoreWriteError);
     },
-    pause: () => socket.pause(),
-    resume: () => socket.resume(),
+    pause: () => frames.pause(),
+    resume: () => frames.resume(),
+    behind: () => frames.waiting > 0,
     terminate: () => {
       ended = true;
+      frames.drop();
       clearTimeout(deadline);
       dialing.abort();
       socket.terminate();
     },
   };
+}
+
+/** More than this of one socket waits only when others are busy, too: then it is not read on, bytes. */
+const MOST_WAITING = 128 * 1024;
+/** Frames that were handed over are let go of so many at a time. */
+const FORGET_AFTER = 256;
+/** All sockets of the process take turns. */
+const turns = new ReadTurns();
+
+/** Frames that were read and not yet handed over; while none wait and there is time, they do not stop here. */
+class WaitingFrames implements Inlet {
+  readonly #handOver: (bytes: Buffer, isBinary: boolean) => void;
+  readonly #socket: { pause(): void; resume(): void };
+  #frames: { readonly bytes: Buffer; readonly isBinary: boolean }[] = [];
+  #next = 0;
+  #bytes = 0;
+  #pausedByListener = false;
+  #pausedHere = false;
+  #whenEmpty: (() => void) | null = null;
+
+  constructor(
+    handOver: (bytes: Buffer, isBinary: boolean) => void,
+    socket: { readonly pause: () => void; readonly resume: () => void },
+  ) {
+    this.#handOver = handOver;
+    this.#socket = socket;
+  }
+
+  get waiting(): number {
+    return this.#frames.length - this.#next;
+  }
+
+  take(bytes: Buffer, isBinary: boolean): void {
+    if (this.waiting === 0 && turns.hasTime()) {
+      this.#handOver(bytes, isBinary);
+      return;
+    }
+    this.#frames.push({ bytes, isBinary });
+    this.#bytes += bytes.length;
+    turns.wait(this);
+    if (this.#bytes < MOST_WAITING || this.#pausedHere) return;
+    this.#pausedHere = true;
+    this.#socket.pause();
+  }
+
+  handOver(): boolean {
+    const frame = this.#frames[this.#next];
+    if (frame !== undefined) {
+      this.#next += 1;
+      this.#bytes -= frame.bytes.length;
+      this.#handOver(frame.bytes, frame.isBinary);
+    }
+    if (this.waiting === 0) {
+      this.#emptied();
+      return false;
+    }
+    if (this.#next >= FORGET_AFTER) {
+      this.#frames.splice(0, this.#next);
+      this.#next = 0;
+    }
+    return true;
+  }
+
+  pause(): void {
+    this.#pausedByListener = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#pausedByListener = false;
+    if (!this.#pausedHere) this.#socket.resume();
+  }
+
+  /** Calls `then` once everything was handed over, which may be now. */
+  whenEmpty(then: () => void): void {
+    if (this.waiting === 0) then();
+    else this.#whenEmpty = then;
+  }
+
+  drop(): void {
+    this.#frames = [];
+    this.#next = 0;
+    this.#whenEmpty = null;
+    turns.forget(this);
+  }
+
+  #emptied(): void {
+    this.#frames = [];
+    this.#next = 0;
+    this.#bytes = 0;
+    const then = this.#whenEmpty;
+    this.#whenEmpty = null;
+    then?.();
+    if (!this.#pausedHere) return;
+    this.#pausedHere = false;
+    if (!this.#pausedByListener) this.#socket.resume();
+  }
 }
 
 /** Node takes a socket that comes later through a second argument, which the types do not know. */

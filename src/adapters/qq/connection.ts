@@ -112,6 +112,7 @@ class HeldSocket {
           this.#idleness.sent();
           this.#socket?.ping();
         },
+        behind: () => this.#socket?.behind() ?? false,
         dead: (reason) => this.#apply({ type: 'dead', reason }),
         choked: () => this.#apply({ type: 'choked' }),
       },

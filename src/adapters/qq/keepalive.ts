@@ -14,6 +14,8 @@ export interface KeepalivePeer {
   /** Sends op 1. */
   beat(): void;
   ping(): void;
+  /** Frames were read that we have not seen yet. */
+  behind(): boolean;
   /** No sign of life in time; called at most once. `reason` in words. */
   dead(reason: string): void;
   /** Reading has been paused for so long that nobody can tell whether the peer lives; called at most once. */
@@ -171,7 +173,7 @@ export class Keepalive {
         spare();
         return;
       }
-      quietTurns = this.#frames === seen ? quietTurns + 1 : 0;
+      quietTurns = this.#frames === seen && !this.#peer.behind() ? quietTurns + 1 : 0;
       seen = this.#frames;
       // The event loop reads between two looks; two without a frame, and the buffer is empty.
       if (quietTurns < 2 && this.#options.clock.monotonic() < until) {

@@ -191,6 +191,37 @@ describe('an open socket', () => {
     await until(() => log.length === 2);
   });
 
+  it('hands over a flood in order and in parts, with timers in between, and tells the end after the last frame', async () => {
+    const url = await gateway((socket) => {
+      for (let n = 0; n < 500; n += 1) socket.send(String(n));
+      socket.close(4009);
+    });
+    const seen: string[] = [];
+    let ticks = 0;
+    const ticking = setInterval(() => (ticks += 1), 1);
+    const end = await new Promise<WebSocketEnd>((resolve) => {
+      const handle = openWebSocket(
+        { url, deadlineMs: 2_000 },
+        {
+          opened: () => undefined,
+          text(text) {
+            seen.push(text);
+            // 0.2 ms of work each: 100 ms in all.
+            for (const until = performance.now() + 0.2; performance.now() < until; );
+          },
+          binary: () => undefined,
+          pong: () => undefined,
+          ended: resolve,
+        },
+      );
+      closers.push(async () => handle.terminate());
+    });
+    clearInterval(ticking);
+    expect(end).toMatchObject({ kind: 'closed', code: 4009 });
+    expect(seen).toEqual(Array.from({ length: 500 }, (_, n) => String(n)));
+    expect(ticks).toBeGreaterThan(4);
+  });
+
   it('that we terminate sends no close frame, and tells nothing any more', async () => {
     const codes: number[] = [];
     const url = await gateway((socket) => {

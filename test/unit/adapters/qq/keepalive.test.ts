@@ -6,12 +6,15 @@ const INTERVAL_MS = 41_250;
 
 function peer() {
   const said: string[] = [];
+  const reading = { behind: false };
   return {
     said,
+    reading,
     beats: () => said.filter((each) => each === 'beat').length,
     pings: () => said.filter((each) => each === 'ping').length,
     beat: () => void said.push('beat'),
     ping: () => void said.push('ping'),
+    behind: () => reading.behind,
     dead: (reason: string) => void said.push(`dead: ${reason}`),
     choked: () => void said.push('choked'),
   };
@@ -115,6 +118,20 @@ describe('pings', () => {
     expect(alive.pong()).toBe(false);
     vi.advanceTimersByTime(8_000 + 4_000 + 10);
     expect(other.said.at(-1)).toBe('dead: no pong within 4000 ms: half-open socket');
+  });
+
+  it('are listened for while frames that were read wait for their turn', () => {
+    const { other, alive } = keepalive();
+    alive.opened();
+    alive.pong();
+    other.reading.behind = true;
+    vi.advanceTimersByTime(8_000 + 4_000 + 500);
+    expect(other.said.every((each) => each === 'ping')).toBe(true);
+    alive.pong();
+    other.reading.behind = false;
+    vi.advanceTimersByTime(2_000);
+    expect(other.said.every((each) => each === 'ping')).toBe(true);
+    alive.stop();
   });
 
   it('are spared while a long replay flows before the pong', () => {
