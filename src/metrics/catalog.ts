@@ -133,6 +133,7 @@ export const CATALOG = {
     help: 'Since the last sweep of any scheduler; absent when there never was one',
   },
   holdfast_queue_jobs: { type: 'gauge', labels: ['queue', 'state'], help: 'Jobs of a queue by their state' },
+  holdfast_queue_paused: { type: 'gauge', labels: ['queue'], help: '1 while somebody has paused the queue' },
   holdfast_budget_used: {
     type: 'gauge',
     labels: ['platform', 'account', 'budget', 'window'],
