@@ -2,7 +2,9 @@
  * Send buckets: how much a connection may send per window, counted in Redis and so shared by all hosts. A refused lane is
  * told when to come back and gives up its worker slot meanwhile.
  */
+
 import { TransientError } from '../errors.ts';
+import { redact } from '../log.ts';
 import type { ConnectionId } from '../model.ts';
 import type { Keys } from './keys.ts';
 import type { RedisClient } from './redis.ts';
@@ -68,7 +70,7 @@ export async function pauseBucket(
 ): Promise<void> {
   try {
     const key = keys.connection(id).bucketPause(bucket);
-    await runScript(client, pauseScript, [key], [Math.max(1, Math.ceil(ms)), reason]);
+    await runScript(client, pauseScript, [key], [Math.max(1, Math.ceil(ms)), redact(reason)]);
   } catch (cause) {
     throw new TransientError('REDIS_UNAVAILABLE', 'Redis did not answer "pause bucket"', { cause });
   }

@@ -2,7 +2,9 @@
  * The right to act for a connection, until a time, under a fencing token. Redis decides all of it: grants compare
  * with Redis time, and every write of a holder is refused there once a newer token exists.
  */
+
 import { TransientError } from '../errors.ts';
+import { redact } from '../log.ts';
 import type { ConnectionId, Cursor, FencingToken, WorkerId } from '../model.ts';
 import type { Keys } from './keys.ts';
 import type { RedisClient } from './redis.ts';
@@ -177,7 +179,7 @@ export async function endTenure(
       client,
       endTenureScript,
       [k.lease, k.heartbeat, k.history, k.parked, k.restarts, k.counters],
-      [token, close.end, close.reason, ...extra],
+      [token, close.end, redact(close.reason), ...extra],
     ),
   );
   return answer === 1;
@@ -197,7 +199,7 @@ export async function declareDead(
 ): Promise<boolean> {
   const k = keys.connection(id);
   const answer = await asking('declare dead', () =>
-    runScript(client, declareDeadScript, [k.lease, k.heartbeat, k.history], [token, reason]),
+    runScript(client, declareDeadScript, [k.lease, k.heartbeat, k.history], [token, redact(reason)]),
   );
   return answer === 1;
 }

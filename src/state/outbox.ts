@@ -5,7 +5,9 @@
  * attempt is recorded before its bytes go out, so that a successor knows that one may have arrived. Steps that a
  * lost answer leaves in doubt can be repeated: attempts and settlements carry ids of their own.
  */
+
 import { TransientError } from '../errors.ts';
+import { redact } from '../log.ts';
 import type { ConnectionId, OutboundPart } from '../model.ts';
 import { DEAD_LETTERS_KEPT, type DeadLetter, deadLetterFields, type NewDeadLetter } from './dead-letters.ts';
 import { type Keys, laneId } from './keys.ts';
@@ -257,7 +259,7 @@ function settlementArguments(settlement: Settlement): (string | number)[] {
     case 'done':
       return ['done', settlement.counter];
     case 'keep':
-      return ['keep', settlement.doubt ? '1' : '', settlement.code, settlement.reason];
+      return ['keep', settlement.doubt ? '1' : '', settlement.code, redact(settlement.reason)];
     case 'replace':
       return ['replace', settlement.allot ? '1' : '', ...settlement.parts.map((part) => JSON.stringify(part))];
     case 'dead':

@@ -5,6 +5,7 @@
 
 import type { ConnectingPhase, HealthReporter } from '../adapters/adapter.ts';
 import type { Clock } from '../async/clock.ts';
+import { redact } from '../log.ts';
 import type { Heartbeat } from '../state/heartbeats.ts';
 
 export type HealthState =
@@ -91,7 +92,7 @@ export class HealthRecorder implements HealthReporter {
   }
 
   remark(text: string | null): void {
-    this.#remark = text;
+    this.#remark = text === null ? null : redact(text);
   }
 
   route(route: string): void {
@@ -136,8 +137,9 @@ export class HealthRecorder implements HealthReporter {
 
   #enter(state: HealthState, reason: string | null): void {
     this.#state = state;
-    this.#reason = reason;
+    // It goes to Redis, pages and alerts, and a platform may quote what it was sent.
+    this.#reason = reason === null ? null : redact(reason);
     this.#changedAt = this.#clock.monotonic();
-    this.#onChange(state, reason);
+    this.#onChange(state, this.#reason);
   }
 }

@@ -47,7 +47,8 @@ async function handle(
   const status = failNext.shift();
   if (status !== undefined) {
     response.writeHead(status, { 'content-type': 'application/json' });
-    response.end(JSON.stringify({ error: { message: `refused; the key was ${authorization}` } }));
+    const message = `refused: ${authorization}, whose key is ${authorization?.replace('Bearer ', '')}`;
+    response.end(JSON.stringify({ error: { message } }));
     return;
   }
   response.writeHead(200, { 'content-type': 'text/event-stream' });

@@ -30,6 +30,8 @@ export interface TestRedisOptions {
   readonly host?: { readonly address: string; readonly via: readonly string[] };
   /** Speaks TLS on its port, to replicas and masters, too. @defaultValue plain */
   readonly tls?: TestCa;
+  /** A configuration file that decides about memory and durability; the options about them do nothing then. */
+  readonly config?: string;
   /** Further arguments of redis-server, e.g. `['--maxmemory', '5mb']`. */
   readonly args?: readonly string[];
 }
@@ -177,6 +179,7 @@ class RedisProcess implements TestRedis {
 
 function serverArguments(at: { dir: string; path: string; port: number }, options: TestRedisOptions): string[] {
   return [
+    ...(options.config === undefined ? [] : [options.config]),
     ...['--dir', at.dir, '--unixsocket', at.path, '--unixsocketperm', '700'],
     ...['--bind', options.host?.address ?? '127.0.0.1'],
     ...(options.tls === undefined
@@ -184,9 +187,15 @@ function serverArguments(at: { dir: string; path: string; port: number }, option
       : tlsSettings(options.tls, at.port).flatMap(([name, value]) => [`--${name}`, value])),
     // The address of an emulated host is known on this machine only.
     ...(options.host === undefined ? [] : ['--protected-mode', 'no']),
-    ...['--save', '', '--maxmemory-policy', 'noeviction'],
-    ...['--appendonly', (options.aof ?? true) ? 'yes' : 'no', '--appendfsync', options.appendfsync ?? 'always'],
+    ...(options.config === undefined ? storageArguments(options) : []),
     ...(options.args ?? []),
+  ];
+}
+
+function storageArguments({ aof = true, appendfsync = 'always' }: TestRedisOptions): string[] {
+  return [
+    ...['--save', '', '--maxmemory-policy', 'noeviction'],
+    ...['--appendonly', aof ? 'yes' : 'no', '--appendfsync', appendfsync],
   ];
 }
 

@@ -25,8 +25,9 @@ export class HttpFaults {
   // Token
 
   /** [1] HTTP 200 with an error code: 100001, 100002, 100007, 100016. */
-  tokenError(code: number, options?: OrderOptions): FaultOrder {
-    return this.book.order('token', { name: 'json', status: 200, body: { code, message: 'emulated error' } }, options);
+  tokenError(code: number, options: OrderOptions & { readonly message?: string } = {}): FaultOrder {
+    const { message = 'emulated error', ...order } = options;
+    return this.book.order('token', { name: 'json', status: 200, body: { code, message } }, order);
   }
 
   /** [2] */

@@ -1,0 +1,37 @@
+/** SECURITY.md says what is stored where: it knows every family of keys. */
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import type { ConnectionId, WorkerId } from '../../src/model.ts';
+import { createKeys } from '../../src/state/keys.ts';
+
+const PAGE = readFileSync(new URL('../../SECURITY.md', import.meta.url), 'utf8');
+
+/** Every key that keys.ts can spell, with the placeholders of the page. */
+function families(): string[] {
+  const { prefix: _, bull, connection, budget, worker, presence, alerts, ...plain } = createKeys('hf');
+  const texts = Object.entries(plain).map(([name, value]) => {
+    if (typeof value !== 'string') throw new Error(`keys.${name} is no text: teach this test about it`);
+    return value;
+  });
+  const ofConnection = Object.values(connection('ID' as ConnectionId)).map((key) =>
+    typeof key === 'string' ? key : (key as (part: string) => string)('LANE'),
+  );
+  return [
+    ...texts,
+    ...Object.values(alerts),
+    ...ofConnection.map((key) => key.replace(/[0-9a-f]{24}/, 'DIGEST').replace('seen:LANE', 'seen:WINDOW')),
+    budget('PLATFORM', 'ACCOUNT', 'NAME'),
+    worker('WORKER' as WorkerId),
+    presence('WORKER' as WorkerId),
+    `${bull}:connections`,
+  ];
+}
+
+it('names every family of keys in Redis', () => {
+  const all = families();
+  expect(all).toContain('hf:{ID}:lane:LANE:state');
+  expect(all.length).toBeGreaterThan(30);
+  // The parts of a bucket stand behind its name.
+  const isNamed = (key: string) => PAGE.includes(`\`${key}`) || /:bucket:DIGEST:\w+$/.test(key);
+  expect(all.filter((key) => !isNamed(key))).toEqual([]);
+});
