@@ -1,12 +1,19 @@
 #!/usr/bin/env node
 // Makes sure that the programs which tests use are installed: the proxies that they dial through (tinyproxy, squid, dante),
-// and the browser that shows the pages (Chromium). Says nothing when they are. Installs them where that needs no question:
-// as root, with apt-get. Otherwise says what is missing; the tests that need it then say that they are skipped. Never
-// fails: Holdfast itself needs none of them.
+// the browser that shows the pages (Chromium), what containers and services run under (tini, systemd's own check). Says
+// nothing when they are. Installs them where that needs no question: as root, with apt-get. Otherwise says what is missing;
+// the tests that need it then say that they are skipped. Never fails: Holdfast itself needs none of them.
 import { APT_ENV, onPath, run, withoutServices } from './debian.mjs';
 
 /** Program → Debian package. */
-const PACKAGES = { tinyproxy: 'tinyproxy', squid: 'squid', danted: 'dante-server', chromium: 'chromium' };
+const PACKAGES = {
+  tinyproxy: 'tinyproxy',
+  squid: 'squid',
+  danted: 'dante-server',
+  chromium: 'chromium',
+  tini: 'tini',
+  'systemd-analyze': 'systemd',
+};
 /** A machine without network must not wait for minutes. */
 const PATIENCE = ['-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=15'];
 
