@@ -27,6 +27,7 @@ async function take(browser: Browser, url: string, { name, path, colorScheme, ..
   const page = await browser.newPage({ viewport, colorScheme, reducedMotion: 'reduce' });
   await page.goto(`${url}${path}`);
   await page.locator('.strip svg').first().waitFor();
+  await page.evaluate('document.fonts.ready');
   const file = `${IMAGES}${name}.png`;
   await page.screenshot({ path: file });
   await page.close();
@@ -34,7 +35,7 @@ async function take(browser: Browser, url: string, { name, path, colorScheme, ..
   await promisify(execFile)('pngquant', ['--force', '--ext', '.png', '--speed', '1', '--strip', file]);
 }
 
-await withScene(async ({ url }) => {
+await withScene(async (url) => {
   const browser = await openBrowser();
   try {
     for (const picture of PICTURES) await take(browser, url, picture);

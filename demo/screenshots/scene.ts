@@ -4,12 +4,8 @@
  */
 import { startQq } from '../../test/emulators/qq/index.ts';
 import { startTelegram } from '../../test/emulators/telegram/index.ts';
-import { type Installation, install, qqConnection, telegramConnection } from '../../test/support/installation.ts';
-
-export interface Scene {
-  readonly url: string;
-  readonly installation: Installation;
-}
+import { install, qqConnection, telegramConnection } from '../../test/support/installation.ts';
+import { writePast } from './past.ts';
 
 const OTHER_BOTS = [
   { appId: '102000002', clientSecret: 'the-secret-of-the-office-bot' },
@@ -22,7 +18,8 @@ function on(host: string): readonly string[] {
   return ['unshare', '--uts', 'sh', '-c', `hostname ${host} && exec "$@"`, 'sh'];
 }
 
-export async function withScene(show: (scene: Scene) => Promise<void>): Promise<void> {
+/** @param show - gets the address of the installation, which is gone when it is done */
+export async function withScene(show: (url: string) => Promise<void>): Promise<void> {
   await using qq = await startQq({ bots: OTHER_BOTS, identifyLimit: { maxConcurrency: 10 } });
   await using telegram = await startTelegram();
   const [office, trial] = OTHER_BOTS;
@@ -48,7 +45,9 @@ export async function withScene(show: (scene: Scene) => Promise<void>): Promise<
   try {
     await installation.live('qq-main');
     await installation.live('tg-main');
-    await show({ url: String(url), installation });
+    const { client, keys } = await installation.reader();
+    await writePast(client, keys);
+    await show(String(url));
   } finally {
     clearInterval(talk);
   }

@@ -6,13 +6,11 @@ import { followNews } from './news.ts';
 import { StatusPage } from './status-page.tsx';
 import { followTimeline } from './timeline.ts';
 
-function page() {
-  const [, id] = /^\/connections\/([^/]+)$/.exec(location.pathname) ?? [];
-  if (id !== undefined) return <ConnectionPage id={decodeURIComponent(id)} />;
-  return location.pathname === '/dead-letters' ? <DeadLettersPage /> : <StatusPage />;
-}
+const [, encoded] = /^\/connections\/([^/]+)$/.exec(location.pathname) ?? [];
+const id = encoded === undefined ? null : decodeURIComponent(encoded);
+const isLetters = location.pathname === '/dead-letters';
 
 followNews();
-if (location.pathname !== '/dead-letters') followTimeline();
+if (!isLetters) followTimeline(id);
 document.querySelector('noscript')?.remove();
-render(page(), document.body);
+render(isLetters ? <DeadLettersPage /> : id === null ? <StatusPage /> : <ConnectionPage id={id} />, document.body);

@@ -9,7 +9,7 @@ import { instant, number, span, timeOfDay } from './words.ts';
 
 const STRIP = { top: 9, height: 20 };
 const MARKS_AT = STRIP.top + STRIP.height + 7;
-const RATE = { top: MARKS_AT + 9, height: 26 };
+const RATE = { top: MARKS_AT + 12, height: 26 };
 const AXIS_AT = RATE.top + RATE.height + 13;
 const HEIGHT = AXIS_AT + 4;
 /** An outage of a second must be seen among 86,400. */
@@ -148,7 +148,7 @@ function Rate({ perMinute, width }: { perMinute: readonly (number | null)[]; wid
     <>
       <line class="rate-ground" x1={0} x2={width} y1={y(0) + 0.5} y2={y(0) + 0.5} />
       <path class="rate" d={shape([...bins, bins.at(-1) ?? null]) ?? ''} />
-      <text class="tick" x={width} y={RATE.top + 5} text-anchor="end">
+      <text class="tick" x={width} y={RATE.top + 8} text-anchor="end">
         {busiest === 0 ? 'no messages' : `up to ${number(busiest)}/min`}
       </text>
     </>

@@ -16,7 +16,9 @@ const states = computed(() =>
   overview.value?.status.connections.map(({ id, state, fencingToken }) => `${id} ${state} ${fencingToken}`).join('\n'),
 );
 
-export function followTimeline(): void {
+/** @param id - of the only connection that is shown; `null`: all of them */
+export function followTimeline(id: string | null): void {
+  const path = `/api/timeline?hours=24${id === null ? '' : `&connection=${encodeURIComponent(id)}`}`;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let asking = false;
   const askIn = (ms: number) => {
@@ -26,7 +28,7 @@ export function followTimeline(): void {
   const ask = async () => {
     asking = true;
     try {
-      timeline.value = await call<TimelineDocument>('/api/timeline?hours=24');
+      timeline.value = await call<TimelineDocument>(path);
       timelineProblem.value = null;
     } catch (error) {
       timelineProblem.value = messageOf(error);
