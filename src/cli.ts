@@ -127,7 +127,10 @@ program
   .command('status')
   .description('what every connection does, by evidence; exit code 0 all well, 1 not, 2 could not tell')
   .option('--json', 'the document and nothing else on stdout')
-  .action((options: { json?: boolean }) => leaveWith(() => statusCommand(configFile(), options.json === true))());
+  .option('-w, --watch', 'again every 2 s until interrupted; through a pipe only what changed, with --json every look')
+  .action((options: { json?: boolean; watch?: boolean }) =>
+    leaveWith(() => statusCommand(configFile(), { json: options.json === true, watch: options.watch === true }))(),
+  );
 
 const connections = program.command('connections').description('look at connections and ask for changes');
 connections

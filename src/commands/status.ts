@@ -1,13 +1,31 @@
+import { controllerForMany } from '../async/abort.ts';
 import type { StatusDocument } from '../status/document.ts';
 import { allWell } from '../status/document.ts';
 import { readStatus } from '../status/read.ts';
 import { EXIT } from './exit-codes.ts';
 import { withReader } from './reading.ts';
 import { connectionTable, duration } from './table.ts';
+import { watchStatus } from './watch-status.ts';
+
+export interface StatusFlags {
+  readonly json: boolean;
+  /** Until it is interrupted. */
+  readonly watch: boolean;
+}
 
 /** @returns 0 all live or paused, 1 something is not; what can't be told is thrown (2) */
-export async function statusCommand(file: string | undefined, json: boolean): Promise<number> {
-  const status = await withReader(file, ({ client, keys }, config) => readStatus(client, keys, config.timings));
+export async function statusCommand(file: string | undefined, { json, watch }: StatusFlags): Promise<number> {
+  const read = () => withReader(file, ({ client, keys }, config) => readStatus(client, keys, config.timings));
+  if (watch) {
+    const interrupted = controllerForMany();
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interrupted.abort());
+    // Whoever reads the pipe may have seen enough, as `head` does.
+    process.stdout.on('error', () => interrupted.abort());
+    const inPlace = !json && process.stdout.isTTY === true;
+    const write = (text: string) => void process.stdout.write(text);
+    return await watchStatus({ read, describe, json, inPlace, write }, interrupted.signal);
+  }
+  const status = await read();
   process.stdout.write(json ? `${JSON.stringify(status)}\n` : describe(status));
   return allWell(status) ? EXIT.ok : EXIT.notWell;
 }
