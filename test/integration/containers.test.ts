@@ -26,7 +26,7 @@ if (missing !== null) console.warn(`containers.test.ts is skipped: ${missing}`);
 const PATIENCE_MS = 60_000;
 const READY = '"event":"ready"';
 
-describe.skipIf(missing !== null)('containers', { timeout: 180_000 }, () => {
+describe.skipIf(missing !== null)('containers', { timeout: 300_000 }, () => {
   let image: Image;
   let hosts: NetHosts;
   let qq: QqEmulator;
