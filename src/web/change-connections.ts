@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { ConfigError } from '../errors.ts';
+import type { JsonValue } from '../model.ts';
 import type { WriteMode, Written } from '../state/runtime-connections.ts';
 import { askRedis } from './ask-redis.ts';
 import { HttpProblem, problem, refusals } from './problem.ts';
@@ -24,11 +25,11 @@ export interface ChangeOptions {
   readonly signal: AbortSignal;
 }
 
-type Keys = Readonly<Record<string, z.core.util.JSONType>>;
+type Keys = Readonly<Record<string, JsonValue>>;
 
 const byId = z.strictObject({ id: z.string().min(1).max(64) });
 const keys = z
-  .record(z.string().max(64), z.json())
+  .record(z.string().max(64), z.unknown())
   .describe(
     'Keys of a connection as in the configuration file. Secrets are references: a variable as in the file, or …File.',
   );
@@ -85,7 +86,7 @@ export function installConnectionChanges(root: FastifyInstance, options: ChangeO
     '/api/connections/:id',
     { schema: { summary: 'Change some of its keys; null removes one', tags, params: byId, body: keys, response } },
     async ({ params: { id }, body, ip }, reply) =>
-      await reply.code(202).send(await carryOut(id, ip, () => desk.change(id, body))),
+      await reply.code(202).send(await carryOut(id, ip, () => desk.change(id, body as Keys))),
   );
   app.delete(
     '/api/connections/:id',
