@@ -33,7 +33,8 @@ export default defineConfig({
           include: ['test/integration/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          maxWorkers: 2,
+          // Mostly waiting for deadlines, on disks and for other processes.
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },
       },
@@ -43,8 +44,8 @@ export default defineConfig({
           include: ['test/system/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 60_000,
-          // Mostly waiting for outages to pass: two at a time. At full length one at a time, for numbers worth keeping.
-          maxWorkers: process.env.HOLDFAST_TEST_LONG === '1' ? 1 : 2,
+          // Mostly waiting for outages to pass: three at a time. At full length one at a time, for numbers worth keeping.
+          maxWorkers: process.env.HOLDFAST_TEST_LONG === '1' ? 1 : 3,
           sequence: { groupOrder: 2 },
         },
       },

@@ -27,7 +27,7 @@ describe('the model of Redis', () => {
     const others = [
       ...['append-parts', 'note-data-loss', 'pause-bucket', 'retry-letter', 'retry-send', 'yield-lane'],
       ...['read-backlog', 'lease-alerts', 'write-alerts', 'note-minutes', 'read-gaps'],
-      ...['write-journal'],
+      ...['write-journal', 'runtime-desired'],
     ];
     const missing = new Set(
       [...loadScripts().values()].map(({ name }) => name).filter((name) => !others.includes(name)),
