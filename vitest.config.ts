@@ -21,7 +21,7 @@ export default defineConfig({
           name: 'conformance',
           include: ['test/conformance/**/*.test.ts'],
           testTimeout: 60_000,
-          maxWorkers: 2,
+          maxWorkers: 3,
           // Scenarios of one adapter run side by side: mostly they wait for deadlines of their own.
           maxConcurrency: 8,
           sequence: { groupOrder: 1 },
