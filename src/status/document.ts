@@ -1,4 +1,4 @@
-/** The status document: the same from the command line and, later, over HTTP. Its keys are a stable interface. */
+/** The status document: the same from the command line and over HTTP. Its keys are a stable interface. */
 
 export type ConnectionStateName = 'live' | 'connecting' | 'waiting' | 'unowned' | 'parked' | 'paused';
 

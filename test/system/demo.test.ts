@@ -36,16 +36,6 @@ describe('npm run demo', () => {
     expect(await place.leftOvers()).toEqual([]);
   });
 
-  it('drains everything and leaves when Ctrl-C comes in the middle of an act', async () => {
-    const running = place.demo('--once');
-    await sees(running, '▶ 1/');
-    running.kill('SIGINT');
-    const { exitCode, stdout } = await running;
-    expect(stdout).toContain('nothing is left running');
-    expect(exitCode).toBe(130);
-    expect(await place.leftOvers()).toEqual([]);
-  });
-
   it('leaves nothing running when it is killed: its processes drain, and the last one stops Redis', async () => {
     const running = place.demo('--once');
     await sees(running, '▶ 1/');

@@ -3,7 +3,7 @@
  * it cannot do here is named at the command. The platforms of its configuration are the emulated ones.
  */
 import { execFileSync } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -211,9 +211,12 @@ describe('the README', { timeout: 240_000 }, () => {
     expect(commandsOf(readme).sort()).toEqual([...BLOCKS, ...Object.keys(TABLE)].sort());
   });
 
-  it('npm ci && npm run demo: is what test/system/demo.test.ts runs, behind a build', async () => {
-    const { scripts } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
-    expect(scripts.demo).toContain('node --import tsx demo/main.ts');
+  it('npm ci && npm run demo: runs to its first act, and Ctrl-C ends it', async () => {
+    const started = shell('npm run demo');
+    await says(started, '▶ 1/');
+    interrupt(started);
+    expect((await started).all).toContain('nothing is left running');
+    expect((await readdir(place)).filter((name) => name.startsWith('holdfast-'))).toEqual([]);
   });
 
   it('npm ci && npm test: is what CI runs', async () => {
