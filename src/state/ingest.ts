@@ -6,6 +6,7 @@
  */
 import type { ConnectionId, Cursor, FencingToken, InboundEvent, InboundKind } from '../model.ts';
 import { type Keys, laneId } from './keys.ts';
+import { decodeMessage, encodeMessage, type StoredMessage } from './lane-entry.ts';
 import type { RedisClient } from './redis.ts';
 import type { Safeguards } from './safeguards.ts';
 import { loadScript, runScript } from './scripts.ts';
@@ -16,7 +17,7 @@ export interface IngestItem {
   readonly eventId: string | null;
   /** Lane id; `null` unless `kind` is `message`. */
   readonly lane: string | null;
-  /** Header as JSON, a newline, the raw payload as it came. Empty for a cursor alone. */
+  /** Header, a newline, the raw payload as it came; see lane-entry.ts. Empty for a cursor alone. */
   readonly entry: string;
   /** The cursor once this item is stored; `null`: unchanged. */
   readonly cursor: Cursor | null;
@@ -87,33 +88,24 @@ export function encodeEvent(connection: ConnectionId, event: InboundEvent, curso
     const entry = `${JSON.stringify({ ...header, text })}\n${raw.slice(0, MAX_ASIDE_CHARS)}`;
     return { kind, eventId, lane: null, entry, cursor };
   }
-  const { conversation, sender, text, attachments, platformAt, receivedAt, reply, raw } = event;
-  // Named one by one: what copies an object without one of its keys takes as long as writing it out.
-  const header = { kind, eventId, conversation, sender, text, attachments, platformAt, receivedAt, reply };
-  const lane = laneId(connection, conversation ?? '');
-  return { kind, eventId, lane, entry: `${JSON.stringify(header)}\n${raw}`, cursor };
+  const lane = laneId(connection, event.conversation ?? '');
+  return { kind, eventId, lane, entry: encodeMessage(event), cursor };
 }
 
 export function encodeCursor(cursor: Cursor): IngestItem {
   return { kind: 'cursor', eventId: null, lane: null, entry: '', cursor };
 }
 
-/** A message as it lies in its lane. */
-export interface StoredMessage extends InboundEvent {
-  /** A person took it back from the dead letters. */
-  readonly retried?: true;
-}
-
 /** @throws SyntaxError when `entry` was not made by {@link encodeEvent} */
 export function decodeEntry(entry: string): StoredMessage {
+  if (entry.startsWith('[')) return decodeMessage(entry);
   const end = entry.indexOf('\n');
   return { ...(JSON.parse(entry.slice(0, end)) as Omit<StoredMessage, 'raw'>), raw: entry.slice(end + 1) };
 }
 
 /** @throws SyntaxError as {@link decodeEntry} */
 export function markRetried(entry: string): string {
-  const { raw, ...header } = decodeEntry(entry);
-  return `${JSON.stringify({ ...header, retried: true })}\n${raw}`;
+  return encodeMessage({ ...decodeEntry(entry), retried: true });
 }
 
 /**
@@ -125,15 +117,15 @@ export function markRetried(entry: string): string {
 export async function ingest(client: RedisClient, keys: Keys, batch: IngestBatch): Promise<IngestAnswer> {
   const at = keys.connection(batch.connection);
   const { cursor, dedupe, fence } = batch.safeguards;
-  const numbers = new Map<string, number>();
-  const items = itemArguments(batch, numbers);
-  const lanes = [...numbers.keys()];
+  const lanes = new Map<string, number>();
+  const { args, units } = itemArguments(batch, lanes);
+  const ids = [...lanes.keys()];
   const answer = await runScript(
     client,
     script,
     [
       ...[at.lease, at.cursor, at.counters, at.records, at.activeLanes, at.seen(0), at.seen(1), at.seen(2)],
-      ...lanes.flatMap((lane) => [at.lane(lane), at.laneState(lane)]),
+      ...ids.flatMap((lane) => [at.lane(lane), at.laneState(lane)]),
     ],
     [
       batch.token,
@@ -144,25 +136,37 @@ export async function ingest(client: RedisClient, keys: Keys, batch: IngestBatch
       batch.maxPendingBytes,
       batch.instanceFull ? '1' : '',
       [cursor, dedupe, fence].map(Number).join(''),
-      lanes.length,
-      ...lanes,
-      ...items,
+      units * MOST_BYTES_PER_UNIT,
+      ids.length,
+      ...ids,
+      ...args,
     ],
   );
-  return readAnswer(answer as [string, number, string, ...(number | string)[]], lanes);
+  return readAnswer(answer as [string, number, string, ...(number | string)[]], ids);
 }
 
-/** @param numbers - gets the number of each lane, from 1 on */
-function itemArguments({ items, cursors = 'each' }: IngestBatch, numbers: Map<string, number>): (string | number)[] {
+/** Of UTF-8, per UTF-16 unit. */
+const MOST_BYTES_PER_UNIT = 3;
+
+/**
+ * @param lanes - gets the number of each lane, from 1 on
+ * @returns the arguments, and how long all messages together are, in UTF-16 units
+ */
+function itemArguments({ items, cursors = 'each' }: IngestBatch, lanes: Map<string, number>) {
   const lastCursor = cursors === 'last' ? items.findLastIndex((item) => item.cursor !== null) : -1;
   const args: (string | number)[] = [];
+  let units = 0;
   for (const [index, { kind, eventId, lane, entry, cursor }] of items.entries()) {
-    if (lane !== null && !numbers.has(lane)) numbers.set(lane, numbers.size + 1);
-    const number = lane === null ? 0 : (numbers.get(lane) ?? 0);
+    let place: string | number = kind;
+    if (lane !== null) {
+      place = lanes.get(lane) ?? lanes.size + 1;
+      lanes.set(lane, place);
+      units += entry.length;
+    }
     const after = index < lastCursor && cursor !== null ? CURSOR_COMES : (cursorText(cursor) ?? '');
-    args.push(kind, eventId ?? '', number, entry, after);
+    args.push(place, eventId ?? '', entry, after);
   }
-  return args;
+  return { args, units };
 }
 
 function readAnswer(

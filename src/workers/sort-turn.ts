@@ -2,7 +2,8 @@
 import type { InboundEvent } from '../model.ts';
 import type { NewDeadLetter } from '../state/dead-letters.ts';
 import type { DesiredConnection } from '../state/desired.ts';
-import { decodeEntry, type StoredMessage } from '../state/ingest.ts';
+import { decodeEntry } from '../state/ingest.ts';
+import type { StoredMessage } from '../state/lane-entry.ts';
 import type { Turn } from '../state/lanes.ts';
 import { isLate } from './reply-plan.ts';
 

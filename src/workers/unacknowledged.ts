@@ -10,7 +10,8 @@ export interface Batch {
   readonly items: readonly IngestItem[];
 }
 
-const BATCH_EVENTS = 100;
+/** More than one read of a socket brings (64 KiB). */
+const BATCH_EVENTS = 200;
 const BATCH_BYTES = 1 << 20;
 
 export class Unacknowledged {
@@ -46,7 +47,7 @@ export class Unacknowledged {
     }
   }
 
-  /** The oldest items that are not in flight, at most 100 and about 1 MiB; they are in flight from now on. */
+  /** The oldest items that are not in flight, at most 200 and about 1 MiB; they are in flight from now on. */
   take(): Batch | null {
     const items: IngestItem[] = [];
     const from = this.#position + this.#inFlight;

@@ -144,11 +144,11 @@ export class Invariants {
     if (!Array.isArray(reply) || typeof reply[2] !== 'string' || reply[2] === '') return;
     this.#currentOnly(id, Number(args[0]), 'inbound');
     const letters = reply[2];
-    const first = 9 + Number(args[8]);
+    const first = 10 + Number(args[9]);
     const skipped = Number(reply[1]) - Number(args[2]) - letters.length;
     for (const [index, letter] of [...letters].entries()) {
       if (letter !== 's') continue;
-      const message = args[first + 5 * (skipped + index) + 1] ?? '';
+      const message = args[first + 4 * (skipped + index) + 1] ?? '';
       this.#storedMessage(id, message);
     }
   }

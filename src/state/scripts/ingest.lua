@@ -4,9 +4,10 @@
 -- KEYS: lease, cursor, counters, records, activeLanes, three sets of seen ids, then per distinct lane: lane, laneState
 -- ARGV: 1 fencing token, 2 writer, 3 position of the first item (counted per writer), 4 cursor that the writer
 --       started from ('' none, or it could not be read), 5 dedupe window (ms), 6 limit of bytes pending, 7 instance full ('1' or ''),
---       8 safeguards: cursor, dedupe, fence (three times '1' or '0'), 9 number of distinct lanes n, then n lane ids,
---       then per item: kind, event id ('' none), number of its lane (1-based, 0 none), entry,
---       cursor after ('' unchanged, '-': one of a later item of this batch covers it)
+--       8 safeguards: cursor, dedupe, fence (three times '1' or '0'), 9 more bytes than all messages of the batch have,
+--       10 number of distinct lanes n, then n lane ids, then per item: number of its lane (1-based) if it is a message,
+--       else its kind, event id ('' none), entry, cursor after ('' unchanged, '-': one of a later item of this batch
+--       covers it)
 -- Returns {'fenced'}; {'gap'}: does not follow what is stored; or
 --         {'already' | 'stored' | 'full', position after what is stored now,
 --          one letter per item of this call (s stored, d duplicate, a aside, c cursor only),
@@ -28,9 +29,9 @@ if fence and redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then
 end
 
 local from = tonumber(ARGV[3])
-local lanes = tonumber(ARGV[9])
-local base = 9 + lanes
-local count = (#ARGV - base) / 5
+local lanes = tonumber(ARGV[10])
+local base = 10 + lanes
+local count = (#ARGV - base) / 4
 local stored = redis.call('HMGET', KEYS[2], 'cursor', 'bytes', 'writer', 'items')
 local position
 if stored[3] == ARGV[2] then
@@ -50,7 +51,7 @@ local window = tonumber(ARGV[5])
 local number = math.floor(now / window)
 local seen, ids = {}, {}
 for i = skip + 1, count do
-  local id = ARGV[base + 5 * i - 3]
+  local id = ARGV[base + 4 * i - 2]
   if id ~= '' then
     ids[#ids + 1] = id
   end
@@ -69,26 +70,29 @@ end
 -- How far the messages fit. A prefix that is stored has its own cursor, so it never ends where one is still to come.
 local bytes = tonumber(stored[2] or '0')
 local limit = tonumber(ARGV[6])
-local status, last = skip == count and 'already' or 'stored', skip
-local room, met, covered = bytes, {}, true
-for i = skip + 1, count do
-  local at = base + 5 * i - 4
-  local id, after = ARGV[at + 1], ARGV[at + 4]
-  if ARGV[at] == 'message' and (id == '' or not (seen[id] or met[id])) then
-    if ARGV[7] == '1' or room >= limit then
-      status = 'full'
-      break
+local status, last = skip == count and 'already' or 'stored', count
+if ARGV[7] == '1' or bytes + tonumber(ARGV[9]) > limit then
+  last = skip
+  local room, met, covered = bytes, {}, true
+  for i = skip + 1, count do
+    local at = base + 4 * i - 3
+    local id, after = ARGV[at + 1], ARGV[at + 3]
+    if tonumber(ARGV[at]) and (id == '' or not (seen[id] or met[id])) then
+      if ARGV[7] == '1' or room >= limit then
+        status = 'full'
+        break
+      end
+      room = room + #ARGV[at + 2]
     end
-    room = room + #ARGV[at + 3]
-  end
-  if id ~= '' then
-    met[id] = dedupe
-  end
-  if after ~= '' then
-    covered = after ~= '-'
-  end
-  if covered then
-    last = i
+    if id ~= '' then
+      met[id] = dedupe
+    end
+    if after ~= '' then
+      covered = after ~= '-'
+    end
+    if covered then
+      last = i
+    end
   end
 end
 
@@ -109,7 +113,7 @@ local function wake(lane, rewake)
     activation = text(redis.call('HINCRBY', state, 'activation', 1))
     redis.call('HSET', state, 'active', '1')
     redis.call('PERSIST', state)
-    redis.call('ZADD', KEYS[5], text(now), ARGV[9 + lane])
+    redis.call('ZADD', KEYS[5], text(now), ARGV[10 + lane])
   elseif not rewake then
     return
   end
@@ -123,36 +127,41 @@ local function count1(name)
 end
 
 for i = 1, skip do
-  local lane = tonumber(ARGV[base + 5 * i - 2])
-  if lane > 0 then
+  local lane = tonumber(ARGV[base + 4 * i - 3])
+  if lane then
     wake(lane, true)
   end
 end
 
-local order, entries = {}, {}
+local order, entries, events = {}, {}, 0
 for i = skip + 1, last do
-  local at = base + 5 * i - 4
-  local kind, id, lane, entry, after = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4]
+  local at = base + 4 * i - 3
+  local id, entry, after = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local lane = tonumber(ARGV[at])
+  local letter
   if id ~= '' and seen[id] then
-    letters[#letters + 1] = 'd'
+    letter = 'd'
     count1('duplicates')
-  elseif kind == 'message' then
-    if not entries[lane] then
-      order[#order + 1] = lane
-      entries[lane] = {}
-    end
+  elseif lane then
     local waiting = entries[lane]
-    waiting[#waiting + 1] = entry
+    if waiting then
+      waiting[#waiting + 1] = entry
+    else
+      order[#order + 1] = lane
+      entries[lane] = { entry }
+    end
     bytes = bytes + #entry
-    letters[#letters + 1] = 's'
-    count1('events')
-  elseif kind == 'cursor' then
-    letters[#letters + 1] = 'c'
+    events = events + 1
+    letter = 's'
+  elseif ARGV[at] == 'cursor' then
+    letter = 'c'
   else
+    local kind = ARGV[at]
     redis.call('XADD', KEYS[4], 'MAXLEN', '~', 1000, '*', 'kind', kind, 'entry', entry)
-    letters[#letters + 1] = 'a'
+    letter = 'a'
     count1(kind == 'gap' and 'gaps' or kind)
   end
+  letters[i - skip] = letter
   if id ~= '' and not seen[id] then
     seen[id] = dedupe
     fresh[#fresh + 1] = id
@@ -182,7 +191,8 @@ end
 for name, n in pairs(counted) do
   redis.call('HINCRBY', KEYS[3], name, n)
 end
-if counted.events then
+if events > 0 then
+  redis.call('HINCRBY', KEYS[3], 'events', events)
   redis.call('HSET', KEYS[3], 'lastEventAt', text(now))
 end
 return { status, from + last, table.concat(letters), unpack(answer) }

@@ -26,10 +26,16 @@ const event: fc.Arbitrary<InboundEvent> = fc.record({
   raw: fc.oneof(text, fc.constant('{"a":\n"b\\n"}\n')),
 });
 
+/** As platforms send it: what the header says stands in the payload, some of it escaped. */
+const quoted = event.map((given): InboundEvent => {
+  const said = { id: given.eventId, of: given.sender, content: given.text, to: given.reply?.address ?? null };
+  return { ...given, raw: JSON.stringify(said) };
+});
+
 describe('a lane entry', () => {
   it('gives back the event as it was stored, raw payload and all', () => {
     fc.assert(
-      fc.property(event, (given) => {
+      fc.property(fc.oneof(event, quoted), (given) => {
         expect(decodeEntry(encodeEvent(QQ, given, null).entry)).toEqual(given);
       }),
     );
@@ -37,10 +43,24 @@ describe('a lane entry', () => {
 
   it('keeps everything when a person takes it back from the dead letters', () => {
     fc.assert(
-      fc.property(event, (given) => {
+      fc.property(fc.oneof(event, quoted), (given) => {
         expect(decodeEntry(markRetried(encodeEvent(QQ, given, null).entry))).toEqual({ ...given, retried: true });
       }),
     );
+  });
+
+  it('says of long texts only where they stand in the payload', () => {
+    const person = 'A1B2C3D4E5F6A7B8C9D0E1F2A3B4C5D6';
+    const text = 'hello there, what is the weather like where you are today?';
+    const given = message('ROBOT1.0_1234567890', `c2c:${person}`, {
+      sender: { id: person, name: null },
+      text,
+      reply: { key: 'ROBOT1.0_1234567890', deadlineAt: 1, quota: 4, address: { scene: 'c2c', openid: person } },
+      raw: `{"id":"ROBOT1.0_1234567890","author":{"id":"${person}"},"content":"${text}"}`,
+    });
+    const { entry } = encodeEvent(QQ, given, null);
+    expect(decodeEntry(entry)).toEqual(given);
+    for (const long of [person, text, 'ROBOT1.0_1234567890']) expect(entry.split(long)).toHaveLength(2);
   });
 
   it('cuts what is kept aside, and only that, at 64 Ki characters', () => {

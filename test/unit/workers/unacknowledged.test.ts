@@ -14,11 +14,11 @@ const items = (from: number, to: number) => Array.from({ length: to - from }, (_
 const ids = (taken: readonly IngestItem[] | undefined) => (taken ?? []).map(({ eventId }) => Number(eventId));
 
 describe('Unacknowledged', () => {
-  it('hands out at most 100 items at a time, each once', () => {
+  it('hands out at most 200 items at a time, each once', () => {
     const pending = new Unacknowledged();
-    pending.push(items(0, 250));
+    pending.push(items(0, 450));
     const sizes = [pending.take(), pending.take(), pending.take(), pending.take()].map((batch) => batch?.items.length);
-    expect(sizes).toEqual([100, 100, 50, undefined]);
+    expect(sizes).toEqual([200, 200, 50, undefined]);
   });
 
   it('ends a batch at about 1 MiB, and lets a larger item go alone', () => {
