@@ -11,7 +11,7 @@ import { liveAgent } from './live-agent.ts';
 import type { LiveConfig } from './live-config.ts';
 import type { Role } from './role.ts';
 import type { Storage } from './storage.ts';
-import { transportsBy } from './transports.ts';
+import { sharedTransportsBy } from './transports.ts';
 
 export interface MessageRoleOptions {
   readonly config: Config;
@@ -34,7 +34,7 @@ export function startAgentRole(options: MessageRoleOptions): Role {
     agent: liveAgent(live),
     adapters,
     credentialsOf: (connection) => credentials.of(connection),
-    openTransport: transportsBy(config),
+    openTransport: sharedTransportsBy(config),
     safeguards,
     measurements,
     lockMs: config.timings.turnLockMs,
@@ -55,7 +55,7 @@ export function startDeliveryRole(options: MessageRoleOptions): Role {
     keys: storage.keys,
     adapters,
     credentialsOf: (connection) => credentials.of(connection),
-    openTransport: transportsBy(config),
+    openTransport: sharedTransportsBy(config),
     safeguards,
     measurements,
     lockMs: config.timings.turnLockMs,

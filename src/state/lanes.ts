@@ -8,6 +8,7 @@
 import { redact } from '../log.ts';
 import type { ConnectionId, OutboundPart } from '../model.ts';
 import { DEAD_LETTERS_KEPT, type DeadLetter, deadLetterFields, type NewDeadLetter } from './dead-letters.ts';
+import { type DesiredConnection, parseDesired } from './desired.ts';
 import { decodeEntry, markRetried } from './ingest.ts';
 import type { Keys } from './keys.ts';
 import type { RedisClient } from './redis.ts';
@@ -27,6 +28,8 @@ export interface HistoryEntry {
 }
 
 export type BegunTurn =
+  /** The connection is no longer wanted; the lane stays as it is. */
+  | { readonly kind: 'removed' }
   /** The activation has passed, or the lane is empty: nothing to do. */
   | { readonly kind: 'over' }
   /** The turn was postponed. */
@@ -43,6 +46,7 @@ export interface Turn {
   readonly attempt: number;
   /** Redis clock when it was taken, ms. */
   readonly now: number;
+  readonly desired: DesiredConnection;
   /** Lane entries, oldest first; see `decodeEntry`. */
   readonly entries: readonly string[];
   readonly history: readonly HistoryEntry[];
@@ -54,6 +58,8 @@ export interface TurnResult {
   readonly parts: readonly NewPart[];
   readonly letters: readonly NewDeadLetter[];
   readonly history: readonly HistoryEntry[];
+  /** Reply parts that the plan takes for given, by reply key; a key that is not named may stand anywhere. */
+  readonly used: ReadonlyMap<string, number>;
 }
 
 export interface TurnLimits {
@@ -66,6 +72,8 @@ export interface TurnLimits {
 
 export type CommittedTurn =
   | { readonly kind: 'stale' }
+  /** Somebody replied meanwhile, and nothing was stored: plan anew with these counts, by reply key. */
+  | { readonly kind: 'used'; readonly used: ReadonlyMap<string, number> }
   | {
       readonly kind: 'done';
       /** Messages are left: take the next turn. */
@@ -104,18 +112,24 @@ export async function beginTurn(
   const answer = (await runScript(
     client,
     begin,
-    [at.laneState(lane), at.lane(lane), at.laneHistory(lane), at.activeLanes],
+    [at.laneState(lane), at.lane(lane), at.laneHistory(lane), at.activeLanes, at.desired],
     [activation, lane, runner, turnId, maxMessages, historyEntries],
-  )) as ['over'] | ['waiting', number] | ['turn', number, string, number, number, string, string[], string[]];
+  )) as
+    | ['removed' | 'over']
+    | ['waiting', number]
+    | ['turn', number, string, number, number, string, string, string[], string[]];
   switch (answer[0]) {
+    case 'removed':
     case 'over':
-      return { kind: 'over' };
+      return { kind: answer[0] };
     case 'waiting':
       return { kind: 'waiting', forMs: answer[1] };
     case 'turn': {
-      const [, token, id, crashes, attempt, now, entries, history] = answer;
+      const [, token, id, crashes, attempt, now, wanted, entries, history] = answer;
       const said = history.map((text) => JSON.parse(text) as HistoryEntry);
-      return { kind: 'turn', token, id, crashes, attempt, now: Number(now), entries, history: said };
+      const desired = parseDesired(wanted);
+      if (desired === null) throw new TypeError('begin-turn.lua gave no record');
+      return { kind: 'turn', token, id, crashes, attempt, now: Number(now), desired, entries, history: said };
     }
     default:
       return answer satisfies never;
@@ -147,6 +161,7 @@ export async function commitTurn(
       ...[turn.token, turn.id, safeguards.fence ? '1' : '0', lane],
       ...[limits.historyEntries, limits.historyMs, limits.replyMemoryMs, DEAD_LETTERS_KEPT, IDLE_LANE_MS],
       ...[history.length, result.parts.length, result.letters.length],
+      ...counters.map((key) => result.used.get(key) ?? ''),
       ...history.map((entry) => JSON.stringify(entry)),
       ...result.parts.flatMap((part) => [counters.indexOf(part.reply.key) + 1, JSON.stringify(part)]),
       ...result.letters.flatMap((letter) => {
@@ -154,8 +169,11 @@ export async function commitTurn(
         return [fields.length, ...fields];
       }),
     ],
-  )) as ['stale'] | ['done', string, string];
+  )) as ['stale'] | ['used', ...string[]] | ['done', string, string];
   if (answer[0] === 'stale') return { kind: 'stale' };
+  if (answer[0] === 'used') {
+    return { kind: 'used', used: new Map(counters.map((key, n) => [key, Number(answer[1 + n])])) };
+  }
   const activation = Number(answer[2]);
   return { kind: 'done', more: answer[1] === '1', outboxActivation: activation === 0 ? null : activation };
 }
@@ -195,18 +213,6 @@ export async function yieldLane(
   const at = keys.connection(connection);
   const answer = await runScript(client, yieldScript, [at.laneState(lane), at.activeLanes], [activation, lane]);
   return answer === 0 ? null : Number(answer);
-}
-
-/** How many reply parts each of `replyKeys` was given so far, in order. */
-export async function repliesUsed(
-  client: RedisClient,
-  keys: Keys,
-  connection: ConnectionId,
-  replyKeys: readonly string[],
-): Promise<number[]> {
-  if (replyKeys.length === 0) return [];
-  const at = keys.connection(connection);
-  return (await client.mget(replyKeys.map((key) => at.replies(key)))).map((text) => Number(text ?? 0));
 }
 
 /** Body of a dead letter of kind `turn`: one message as it lay in its lane. */

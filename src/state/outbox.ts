@@ -9,7 +9,9 @@
 import { TransientError } from '../errors.ts';
 import { redact } from '../log.ts';
 import type { ConnectionId, OutboundPart } from '../model.ts';
+import type { BucketLimit } from './buckets.ts';
 import { DEAD_LETTERS_KEPT, type DeadLetter, deadLetterFields, type NewDeadLetter } from './dead-letters.ts';
+import { type DesiredConnection, parseDesired } from './desired.ts';
 import { type Keys, laneId } from './keys.ts';
 import type { LaneJobData } from './queues.ts';
 import type { RedisClient } from './redis.ts';
@@ -26,6 +28,9 @@ const REPLY_COUNT_KEPT_MS = 7 * 24 * 3_600_000;
 
 /** Long enough that no job of an old activation is left when the numbers start again, ms. */
 const IDLE_OUTBOX_MS = 7 * 24 * 3_600_000;
+
+/** A lane that does not come back for its permits this long after it should have loses its place, ms. */
+const WAITER_GRACE_MS = 5_000;
 
 /** A part as it lies in an outbox: its ordinal stands before it, given in the step that stored it. */
 export type UnsentPart = Omit<OutboundPart, 'ordinal'> & {
@@ -147,7 +152,25 @@ export interface Head {
 }
 
 /** `gone`: this activation is over; `idle`: nothing is left, the outbox is inactive; `fenced`: someone newer delivers. */
-export type Next = { readonly head: Head | 'idle' | 'gone' | 'fenced' /** Redis ms. */; readonly now: number };
+export interface Next {
+  readonly head: Head | 'idle' | 'gone' | 'fenced';
+  /** Redis ms. */
+  readonly now: number;
+}
+
+/** What {@link Outbox.begin} found. */
+export interface Begun extends Next {
+  /** As it is wanted now; `null`: it was removed, or nothing is to be sent. */
+  readonly desired: DesiredConnection | null;
+}
+
+export type Started =
+  /** The permits are taken, and the attempt is recorded. */
+  | { readonly kind: 'started' }
+  /** A bucket is exhausted or paused: no permit was taken. Worth asking again after `ms`. */
+  | { readonly kind: 'wait'; readonly ms: number }
+  /** Someone newer delivers: nothing may be sent. */
+  | { readonly kind: 'fenced' };
 
 /** One outbox under one activation, as its deliverer sees it. */
 export class Outbox {
@@ -167,19 +190,20 @@ export class Outbox {
   }
 
   /** Takes the delivery token. @throws TransientError when Redis gave no answer; calling again is safe */
-  async begin(): Promise<Next> {
-    const { outbox, outboxState, activeOutboxes } = this.#keys;
+  async begin(): Promise<Begun> {
+    const k = this.#keys;
     const answer = (await asking('begin delivery', () =>
       runScript(
         this.#client,
         beginScript,
-        [outbox(this.#lane), outboxState(this.#lane), activeOutboxes],
+        [k.outbox(this.#lane), k.outboxState(this.#lane), k.activeOutboxes, k.desired],
         [this.#lane, this.#activation, IDLE_OUTBOX_MS],
       ),
     )) as string[];
-    const [kind = '', token = '', now = '0', entry = '', attempts, since, interrupted, doubt] = answer;
-    if (kind !== 'head') return { head: kind as 'idle' | 'gone', now: 0 };
+    const [kind = '', token = '', now = '0', entry = '', attempts, since, interrupted, doubt, desired] = answer;
+    if (kind !== 'head') return { head: kind as 'idle' | 'gone', now: 0, desired: null };
     return {
+      desired: parseDesired(desired || null),
       now: Number(now),
       head: {
         ...readEntry(entry),
@@ -193,22 +217,35 @@ export class Outbox {
   }
 
   /**
-   * Records that the head is about to be sent.
+   * Takes one permit from each bucket, or none, and records that the head is about to be sent. Among lanes that wait for
+   * the same bucket, earlier deadlines go first.
    *
-   * @param attemptId - unique per attempt; repeating a call whose answer was lost counts once
-   * @returns false when fenced: nothing may be sent then
+   * @param attemptId - unique per attempt; repeating a call whose answer was lost takes and counts once
+   * @param deadlineAt - when the part is given up, Redis ms
    * @throws TransientError when Redis gave no answer: nothing may be sent
    */
-  async start(head: Head, attemptId: string): Promise<boolean> {
-    const answer = await asking('start attempt', () =>
+  async start(
+    head: Pick<Head, 'deliveryToken'>,
+    attemptId: string,
+    buckets: readonly BucketLimit[],
+    deadlineAt: number,
+  ): Promise<Started> {
+    const k = this.#keys;
+    const answer = (await asking('start attempt', () =>
       runScript(
         this.#client,
         startScript,
-        [this.#keys.outboxState(this.#lane)],
-        [head.deliveryToken, this.#fence, attemptId],
+        [
+          k.outboxState(this.#lane),
+          ...buckets.flatMap(({ key }) => [k.bucket(key), k.bucketWaiting(key), k.bucketDue(key), k.bucketPause(key)]),
+        ],
+        [
+          ...[head.deliveryToken, this.#fence, attemptId, this.#lane, Math.ceil(deadlineAt), WAITER_GRACE_MS],
+          ...buckets.flatMap(({ count, windowMs }) => [Math.max(1, count), windowMs]),
+        ],
       ),
-    );
-    return answer === 1;
+    )) as ['started' | 'fenced'] | ['wait', number];
+    return answer[0] === 'wait' ? { kind: 'wait', ms: answer[1] } : { kind: answer[0] };
   }
 
   /**

@@ -1,6 +1,6 @@
 /**
- * One activation of an outbox, as a story: take the delivery token → may the head be sent now? → permits of its
- * buckets → record the attempt → send → store what became of it → next.
+ * One activation of an outbox, as a story: take the delivery token → may the head be sent now? → permits of its buckets
+ * and the record of the attempt, in one step → send → store what became of it → next.
  *
  * The worker slot is given back whenever there is more than a moment to wait. Nothing here knows BullMQ.
  */
@@ -11,8 +11,8 @@ import type { Clock } from '../async/clock.ts';
 import { explain, TransientError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { ConnectionId, OutboundPart, SendOutcome } from '../model.ts';
-import { pauseBucket, takeBuckets } from '../state/buckets.ts';
-import { type DesiredConnection, readDesired } from '../state/desired.ts';
+import { pauseBucket } from '../state/buckets.ts';
+import type { DesiredConnection } from '../state/desired.ts';
 import type { Keys } from '../state/keys.ts';
 import { type Head, type Next, Outbox } from '../state/outbox.ts';
 import type { LaneJobData } from '../state/queues.ts';
@@ -93,8 +93,9 @@ class Delivery {
   }
 
   async run(): Promise<LaneEnd> {
-    const desired = await this.#insist(() => this.#readDesired());
-    let next = await this.#insist(() => this.#outbox.begin());
+    const begun = await this.#insist(() => this.#outbox.begin());
+    const { desired } = begun;
+    let next: Next = begun;
     for (let parts = 0; ; parts += 1) {
       const { head } = next;
       if (head === 'gone' || head === 'idle') return { kind: 'done' };
@@ -145,21 +146,17 @@ class Delivery {
     const divided = head.isWhole ? divide({ part, head }, answer.sender.split(part.text, null).parts) : null;
     if (divided !== null) return this.#carryOut(head, divided);
     const buckets = answer.sender.buckets(part);
-    const { client, keys } = this.#deps;
     const deadlineAt = giveUpAt(candidate());
+    const attemptId = randomUUID();
     for (;;) {
-      const waitMs = await this.#insist(() => takeBuckets(client, keys, this.#id, buckets, this.#lane, deadlineAt));
-      if (waitMs === 0) break;
-      const leftMs = Math.max(1, Math.min(waitMs, deadlineAt - now()));
+      const started = await this.#insist(() => this.#outbox.start(head, attemptId, buckets, deadlineAt));
+      if (started.kind === 'fenced') return { kind: 'again', afterMs: ELSEWHERE_MS };
+      if (started.kind === 'started') break;
+      const leftMs = Math.max(1, Math.min(started.ms, deadlineAt - now()));
       if (leftMs > MOMENT_MS) return { kind: 'again', afterMs: leftMs };
       await sleep(leftMs, { signal: this.#stop.signal });
-    }
-    const late = judgeBefore(candidate());
-    if (late !== null) return this.#carryOut(head, late);
-
-    const attemptId = randomUUID();
-    if (!(await this.#insist(() => this.#outbox.start(head, attemptId)))) {
-      return { kind: 'again', afterMs: ELSEWHERE_MS };
+      const late = judgeBefore(candidate());
+      if (late !== null) return this.#carryOut(head, late);
     }
     const outcome = await this.#send(answer.sender, part, answer.repeatable(part));
     this.#report(part, head, outcome);
@@ -229,15 +226,6 @@ class Delivery {
     } else if (settlement.kind === 'replace') {
       const into = settlement.parts.map(({ id, mode }) => `${id} (${mode})`);
       this.#log.info({ event: 'part-replaced', part, into }, 'a part goes out in another form');
-    }
-  }
-
-  async #readDesired(): Promise<DesiredConnection | null> {
-    const { client, keys } = this.#deps;
-    try {
-      return await readDesired(client, keys, this.#id);
-    } catch (cause) {
-      throw new TransientError('REDIS_UNAVAILABLE', 'Redis did not answer "read desired"', { cause });
     }
   }
 

@@ -14,7 +14,7 @@ import { type BackoffPolicy, backoffDelay } from '../async/backoff.ts';
 import { explain, GatewayError, ProcessStopping, TransientError } from '../errors.ts';
 import { connectionId } from '../model.ts';
 import type { NewDeadLetter } from '../state/dead-letters.ts';
-import { type DesiredConnection, readDesired } from '../state/desired.ts';
+import type { DesiredConnection } from '../state/desired.ts';
 import { insist } from '../state/insist.ts';
 import type { Keys } from '../state/keys.ts';
 import { addLaneJobs, type LaneQueue } from '../state/lane-jobs.ts';
@@ -24,7 +24,6 @@ import {
   type HistoryEntry,
   type LaneRef,
   postponeTurn,
-  repliesUsed,
   type Turn,
   type TurnResult,
   yieldLane,
@@ -72,53 +71,50 @@ const DONE: LaneEnd = { kind: 'done' };
 
 /** @throws the signal's reason when it aborts because the job is somebody else's now */
 export async function runLane(deps: LaneDeps, job: LaneJobData, stop: LaneStop): Promise<LaneEnd> {
-  const connection = connectionId(job.connectionId);
-  const log = deps.log.child({ connection, lane: job.lane });
-  const desired = await insist(stop.signal, () => readDesired(deps.client, deps.keys, connection));
-  if (desired === null) {
-    // Its lane stays as it is: a connection that comes back goes on where it was.
-    log.warn({ event: 'turn.no-connection' }, 'the connection was removed; its messages wait');
-    return DONE;
-  }
-  const route = deps.senderFor(desired);
-  if (route.kind === 'none') {
-    log.warn({ event: 'turn.no-sender', reason: route.reason }, 'this process cannot reply for the connection');
-    return { kind: 'again', afterMs: ELSEWHERE_MS };
-  }
-  return new LaneRun(deps, { desired, route, job, log, stop }).run();
+  return await new LaneRun(deps, job, stop).run();
 }
 
-interface LaneContext {
-  readonly desired: DesiredConnection;
+/** A turn that was taken, and who can reply for its connection. */
+interface Taken {
+  readonly turn: Turn;
   readonly route: Extract<LaneSender, { kind: 'ready' }>;
-  readonly job: LaneJobData;
-  readonly log: Logger;
-  readonly stop: LaneStop;
+  /** Monotonic ms. */
+  readonly takenAt: number;
 }
 
 class LaneRun {
   readonly #deps: LaneDeps;
-  readonly #context: LaneContext;
+  readonly #job: LaneJobData;
+  readonly #stop: LaneStop;
   readonly #at: LaneRef;
   readonly #log: Logger;
-  /** When the present turn was taken, monotonic ms. */
-  #takenAt = 0;
 
-  constructor(deps: LaneDeps, context: LaneContext) {
+  constructor(deps: LaneDeps, job: LaneJobData, stop: LaneStop) {
     this.#deps = deps;
-    this.#context = context;
-    this.#at = { connection: context.desired.id, lane: context.job.lane };
-    this.#log = context.log;
+    this.#job = job;
+    this.#stop = stop;
+    this.#at = { connection: connectionId(job.connectionId), lane: job.lane };
+    this.#log = deps.log.child({ connection: job.connectionId, lane: job.lane });
   }
 
   async run(): Promise<LaneEnd> {
     for (let turns = 0; ; turns += 1) {
-      if (this.#context.stop.draining()) return { kind: 'again', afterMs: 0 };
+      if (this.#stop.draining()) return { kind: 'again', afterMs: 0 };
       if (turns === TURNS_PER_JOB) return this.#yield();
       const begun = await this.#begin();
       if (begun.kind === 'over') return DONE;
+      if (begun.kind === 'removed') {
+        // A connection that comes back goes on where it was.
+        this.#log.warn({ event: 'turn.no-connection' }, 'the connection was removed; its messages wait');
+        return DONE;
+      }
       if (begun.kind === 'waiting') return { kind: 'again', afterMs: begun.forMs };
-      const end = await this.#take(begun);
+      const takenAt = performance.now();
+      const route = this.#deps.senderFor(begun.desired);
+      const end =
+        route.kind === 'none'
+          ? await this.#leaveToOthers(begun, route.reason)
+          : await this.#take({ turn: begun, route, takenAt });
       if (end !== 'next') return end;
     }
   }
@@ -126,46 +122,38 @@ class LaneRun {
   #begin() {
     const { client, keys, agent } = this.#deps;
     const options = {
-      activation: this.#context.job.activation,
+      activation: this.#job.activation,
       runner: randomUUID(),
       turnId: randomUUID(),
       maxMessages: agent.maxMessagesPerTurn,
       historyEntries: agent.historyMessages,
     };
-    return insist(this.#context.stop.signal, () => beginTurn(client, keys, this.#at, options));
+    return insist(this.#stop.signal, () => beginTurn(client, keys, this.#at, options));
+  }
+
+  async #leaveToOthers(turn: Turn, reason: string): Promise<LaneEnd> {
+    this.#log.warn({ event: 'turn.no-sender', reason }, 'this process cannot reply for the connection');
+    const held = await this.#postpone(turn, { forMs: ELSEWHERE_MS, counts: false, reason });
+    return held ? { kind: 'again', afterMs: ELSEWHERE_MS } : DONE;
   }
 
   /** One turn, from its messages to its end. */
-  async #take(turn: Turn): Promise<LaneEnd | 'next'> {
-    const takenAt = performance.now();
-    this.#takenAt = takenAt;
-    const redisNow = () => turn.now + (performance.now() - takenAt);
-    const { desired, route, job } = this.#context;
-    const { messages, letters } = sortTurn(turn, job.lane, desired.lateReply);
+  async #take(taken: Taken): Promise<LaneEnd | 'next'> {
+    const { turn } = taken;
+    const { messages, letters } = sortTurn(turn, this.#job.lane, turn.desired.lateReply);
     try {
-      const replies = messages.length === 0 ? [] : await this.#ask(turn, messages);
-      const used = await this.#used(replies);
-      const plan = planReplies({
-        turnId: turn.id,
-        replies,
-        used,
-        sender: route.sender,
-        sendsLate: (event) => sendsLate(event, desired.lateReply),
-        now: redisNow(),
-      });
-      const history = [...messages.map(said), ...replies.map(answered)];
-      return await this.#commit(turn, { parts: plan.parts, letters: [...letters, ...plan.letters], history });
+      const replies = messages.length === 0 ? [] : await this.#ask(taken, messages);
+      return await this.#answer(taken, messages, letters, replies);
     } catch (error) {
-      return await this.#failed(turn, messages, letters, error);
+      return await this.#failed(taken, messages, letters, error);
     }
   }
 
-  async #ask(turn: Turn, messages: readonly TurnMessage[]): Promise<readonly AgentReply[]> {
+  async #ask({ turn, route }: Taken, messages: readonly TurnMessage[]): Promise<readonly AgentReply[]> {
     const { agent, typing } = this.#deps;
     const { connection, lane } = this.#at;
-    const { route, stop } = this.#context;
     const events = messages.map(({ event }) => event);
-    using _shown = typing.show(route.sender, events.at(-1)?.reply ?? null, lane, stop);
+    using _shown = typing.show(route.sender, events.at(-1)?.reply ?? null, lane, this.#stop);
     const request = {
       id: turn.id,
       connectionId: connection,
@@ -174,55 +162,85 @@ class LaneRun {
       messages: events,
       history: turn.history,
     };
-    return await withDeadline(`agent ${agent.kind}`, agent.timeoutMs, stop.signal, (signal) =>
+    return await withDeadline(`agent ${agent.kind}`, agent.timeoutMs, this.#stop.signal, (signal) =>
       agent.reply(request, { signal }),
     );
   }
 
-  async #used(replies: readonly AgentReply[]): Promise<ReadonlyMap<string, number>> {
-    const limited = replies.flatMap(({ to }) => (to.reply === null || to.reply.quota === null ? [] : to.reply.key));
-    const replyKeys = [...new Set(limited)];
-    const { client, keys } = this.#deps;
-    const counts = await insist(this.#context.stop.signal, () =>
-      repliesUsed(client, keys, this.#at.connection, replyKeys),
-    );
-    return new Map(replyKeys.map((key, index) => [key, counts[index] ?? 0]));
+  /**
+   * Hardly ever was a message replied to before, so the first plan takes that for given instead of asking; what was used
+   * is checked in the step that stores the plan.
+   */
+  async #answer(
+    taken: Taken,
+    messages: readonly TurnMessage[],
+    letters: readonly NewDeadLetter[],
+    replies: readonly AgentReply[],
+  ): Promise<LaneEnd | 'next'> {
+    const { turn, route, takenAt } = taken;
+    const history = [...messages.map(said), ...replies.map(answered)];
+    const limited = replies.flatMap(({ to: { reply } }) => (reply === null || reply.quota === null ? [] : reply.key));
+    let used: ReadonlyMap<string, number> = new Map(limited.map((key) => [key, 0]));
+    for (;;) {
+      const plan = planReplies({
+        turnId: turn.id,
+        replies,
+        used,
+        sender: route.sender,
+        sendsLate: (event) => sendsLate(event, turn.desired.lateReply),
+        now: turn.now + (performance.now() - takenAt),
+      });
+      const end = await this.#commit(taken, {
+        parts: plan.parts,
+        letters: [...letters, ...plan.letters],
+        history,
+        used,
+      });
+      if (end.kind === 'ended') return end.then;
+      const found = end.used;
+      used = new Map(limited.map((key) => [key, found.get(key) ?? 0]));
+    }
   }
 
-  async #commit(turn: Turn, result: TurnResult): Promise<LaneEnd | 'next'> {
+  async #commit(
+    { turn, route, takenAt }: Taken,
+    result: TurnResult,
+  ): Promise<{ kind: 'ended'; then: LaneEnd | 'next' } | { kind: 'used'; used: ReadonlyMap<string, number> }> {
     const { client, keys, agent, deliveries, safeguards } = this.#deps;
     const limits = {
       historyEntries: agent.historyMessages,
       historyMs: HISTORY_MS,
-      replyMemoryMs: 2 * this.#context.route.dedupeWindowMs,
+      replyMemoryMs: 2 * route.dedupeWindowMs,
     };
-    const done = await insist(this.#context.stop.signal, () =>
+    const done = await insist(this.#stop.signal, () =>
       commitTurn(client, keys, this.#at, turn, result, limits, safeguards),
     );
+    if (done.kind === 'used') return done;
     if (done.kind === 'stale') {
       this.#log.info(
         { event: 'turn.stale', turn: turn.id },
         'someone else took this turn; its result is not stored here',
       );
-      return DONE;
+      return { kind: 'ended', then: DONE };
     }
-    this.#deps.took?.(this.#context.desired.platform, performance.now() - this.#takenAt);
+    this.#deps.took?.(turn.desired.platform, performance.now() - takenAt);
     for (const letter of result.letters) {
       const level = letter.outcome === 'too-late' ? 'warn' : 'error';
       const facts = { event: 'turn.dead-letter', turn: turn.id, outcome: letter.outcome, code: letter.code };
       this.#log[level](facts, `not answered: ${letter.reason}`);
     }
     if (done.outboxActivation !== null) this.#wake(deliveries, 'out', done.outboxActivation);
-    return done.more ? 'next' : DONE;
+    return { kind: 'ended', then: done.more ? 'next' : DONE };
   }
 
   async #failed(
-    turn: Turn,
+    taken: Taken,
     messages: readonly TurnMessage[],
     letters: readonly NewDeadLetter[],
     error: unknown,
   ): Promise<LaneEnd | 'next'> {
-    const { signal } = this.#context.stop;
+    const { turn } = taken;
+    const { signal } = this.#stop;
     if (signal.aborted) return this.#cut(turn, signal.reason);
     const facts = { event: 'turn.agent-failed', turn: turn.id, attempt: turn.attempt + 1, err: error };
     const isKnown = error instanceof GatewayError;
@@ -232,16 +250,19 @@ class LaneRun {
       const [outcome, code] = isKnown ? (['agent-refused', error.code] as const) : (['crashed', 'BUG'] as const);
       this.#log.error(facts, 'the agent will not answer; the messages are kept as dead letters');
       const refused = messages.map((message) => turnLetter(this.#at.lane, message, outcome, code, explain(error)));
-      return this.#commit(turn, { parts: [], letters: [...letters, ...refused], history: [] });
+      return this.#answer(taken, [], [...letters, ...refused], []);
     }
     const wish = error instanceof TransientError ? error.retryAfterMs : undefined;
     const forMs = Math.min(wish ?? backoffDelay(this.#deps.backoff, turn.attempt, Math.random()), MAX_WAIT_MS);
     this.#log.warn({ ...facts, retryInMs: forMs }, 'the agent could not answer; it will be asked again');
-    const { client, keys, safeguards } = this.#deps;
-    const held = await insist(signal, () =>
-      postponeTurn(client, keys, this.#at, turn.token, { forMs, counts: true, reason: explain(error) }, safeguards),
-    );
+    const held = await this.#postpone(turn, { forMs, counts: true, reason: explain(error) });
     return held ? { kind: 'again', afterMs: forMs } : DONE;
+  }
+
+  /** @returns false when someone took the turn after us */
+  #postpone(turn: Turn, options: Parameters<typeof postponeTurn>[4]): Promise<boolean> {
+    const { client, keys, safeguards } = this.#deps;
+    return insist(this.#stop.signal, () => postponeTurn(client, keys, this.#at, turn.token, options, safeguards));
   }
 
   /** The agent's call was cut. @throws when the job was taken over: then nothing may be written */
@@ -259,8 +280,8 @@ class LaneRun {
 
   async #yield(): Promise<LaneEnd> {
     const { client, keys, turns } = this.#deps;
-    const next = await insist(this.#context.stop.signal, () =>
-      yieldLane(client, keys, this.#at, this.#context.job.activation),
+    const next = await insist(this.#stop.signal, () =>
+      yieldLane(client, keys, this.#at, this.#job.activation),
     );
     if (next !== null) this.#wake(turns, 'lane', next);
     return DONE;

@@ -1,8 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { connectionId } from '../../src/model.ts';
-import { type BucketLimit, pauseBucket, takeBuckets } from '../../src/state/buckets.ts';
+import { type BucketLimit, pauseBucket } from '../../src/state/buckets.ts';
 import { createKeys } from '../../src/state/keys.ts';
+import { Outbox } from '../../src/state/outbox.ts';
 import { useRedis } from '../support/redis.ts';
 
 const redis = useRedis({ aof: false });
@@ -11,8 +12,15 @@ const id = connectionId('a');
 function place() {
   const keys = createKeys(redis.prefix());
   const client = redis.server.client();
-  const take = (lane: string, buckets: readonly BucketLimit[], deadlineAt = Date.now() + 60_000) =>
-    takeBuckets(client, keys, id, buckets, lane, deadlineAt);
+  let attempts = 0;
+  /** @returns 0 when the permits were taken, else how long to wait, ms */
+  const take = async (lane: string, buckets: readonly BucketLimit[], deadlineAt = Date.now() + 60_000) => {
+    // Whose turn it is to deliver is another matter: the fence is off.
+    const outbox = new Outbox(client, keys, { connectionId: id, lane, activation: 1 }, false);
+    attempts += 1;
+    const started = await outbox.start({ deliveryToken: '1' }, `attempt-${attempts}`, buckets, deadlineAt);
+    return started.kind === 'wait' ? started.ms : 0;
+  };
   const pause = (bucket: string, ms: number) => pauseBucket(client, keys, id, bucket, ms, 'test');
   return { keys, client, take, pause };
 }
@@ -24,6 +32,19 @@ describe('send buckets', () => {
     const { take } = place();
     const asked = Array.from({ length: 30 }, (_, n) => take(`lane-${n}`, [{ key: 'b', count: 10, windowMs: 60_000 }]));
     expect((await Promise.all(asked)).filter((ms) => ms === 0)).toHaveLength(10);
+  });
+
+  it('give one permit to an attempt that is asked for twice because its answer was lost', async () => {
+    const { client, keys } = place();
+    const outbox = new Outbox(client, keys, { connectionId: id, lane: 'a', activation: 1 }, false);
+    const start = (attempt: string) => outbox.start({ deliveryToken: '1' }, attempt, [slow], Date.now() + 60_000);
+    expect([await start('one'), await start('one'), await start('two')].map(({ kind }) => kind)).toEqual([
+      'started',
+      'started',
+      'started',
+    ]);
+    expect((await start('three')).kind).toBe('wait');
+    expect(await client.hget(keys.connection(id).outboxState('a'), 'attempts')).toBe('2');
   });
 
   it('take from all buckets of a part or from none', async () => {
@@ -84,7 +105,7 @@ describe('send buckets', () => {
     const quick = { key: 'quick', count: 1, windowMs: 50 };
     expect(await take('a', [quick])).toBe(0);
     await take('b', [quick]);
-    const ttls = await Promise.all((await client.keys(`${keys.prefix}:*`)).map((key) => client.pttl(key)));
+    const ttls = await Promise.all((await client.keys(`${keys.prefix}:*:bucket:*`)).map((key) => client.pttl(key)));
     expect(ttls.length).toBeGreaterThan(0);
     for (const ttl of ttls) expect(ttl).toBeGreaterThanOrEqual(0);
   });

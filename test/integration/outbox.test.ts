@@ -26,6 +26,9 @@ function headOf(next: Next): Head {
 
 const done = { kind: 'done', counter: 'sent' } as const;
 
+/** Without buckets. */
+const start = async (outbox: Outbox, head: Head, attempt: string) => (await outbox.start(head, attempt, [], 0)).kind;
+
 describe('appending', () => {
   it('numbers parts per message they reply to, over several calls, and wakes a sleeping outbox once', async () => {
     const { client, keys, k, lane, push } = place();
@@ -54,11 +57,11 @@ describe('delivering', () => {
     const { client, keys, k, lane, push } = place();
     const job = await push(replyPart('c2c:A', 'one'), replyPart('c2c:A', 'two'));
     const outbox = new Outbox(client, keys, job, true);
-    let next = await outbox.begin();
+    let next: Next = await outbox.begin();
     const seen: unknown[] = [];
     for (let n = 0; typeof next.head !== 'string'; n += 1) {
       seen.push([next.head.part?.text, next.head.part?.ordinal]);
-      expect(await outbox.start(next.head, `a${n}`)).toBe(true);
+      expect(await start(outbox, next.head, `a${n}`)).toBe('started');
       next = await outbox.settle(next.head, `s${n}`, done);
     }
     expect(seen).toEqual([
@@ -92,7 +95,7 @@ describe('delivering', () => {
     const newer = new Outbox(client, keys, job, true);
     const newHead = headOf(await newer.begin());
     expect(Number(newHead.deliveryToken)).toBeGreaterThan(Number(oldHead.deliveryToken));
-    expect(await old.start(oldHead, 'a1')).toBe(false);
+    expect(await start(old, oldHead, 'a1')).toBe('fenced');
     expect((await old.settle(oldHead, 's1', done)).head).toBe('fenced');
     expect(headOf(await newer.begin()).part?.text).toBe('one');
   });
@@ -103,7 +106,7 @@ describe('delivering', () => {
     const old = new Outbox(client, keys, job, false);
     const oldHead = headOf(await old.begin());
     await new Outbox(client, keys, job, false).begin();
-    expect(await old.start(oldHead, 'a1')).toBe(true);
+    expect(await start(old, oldHead, 'a1')).toBe('started');
     expect((await old.settle(oldHead, 's1', done)).head).toBe('idle');
   });
 
@@ -111,14 +114,22 @@ describe('delivering', () => {
     const { client, keys, push } = place();
     const job = await push(replyPart('c2c:A', 'one'));
     const dying = new Outbox(client, keys, job, true);
-    await dying.start(headOf(await dying.begin()), 'a1');
+    await start(dying, headOf(await dying.begin()), 'a1');
     const successor = new Outbox(client, keys, job, true);
     const head = headOf(await successor.begin());
     expect(head).toMatchObject({ attempts: 1, interrupted: true, doubt: true });
     // The doubt stays with the part after the interruption was dealt with.
-    await successor.start(head, 'a2');
+    await start(successor, head, 'a2');
     await successor.settle(head, 's2', { kind: 'keep', doubt: false, code: 'C', reason: 'R' });
     expect(headOf(await successor.begin())).toMatchObject({ attempts: 2, interrupted: false, doubt: true });
+  });
+
+  it('names the connection as it is wanted now, or that it is no longer wanted', async () => {
+    const { client, keys, push, k } = place();
+    const job = await push(replyPart('c2c:A', 'one'));
+    expect((await new Outbox(client, keys, job, true).begin()).desired).toBeNull();
+    await client.set(k.desired, JSON.stringify({ id: 'a', lateReply: 'drop' }));
+    expect((await new Outbox(client, keys, job, true).begin()).desired).toEqual({ id: 'a', lateReply: 'drop' });
   });
 
   it('repeats after a lost answer change nothing', async () => {
@@ -126,8 +137,8 @@ describe('delivering', () => {
     const job = await push(replyPart('c2c:A', 'one'), replyPart('c2c:A', 'two'));
     const outbox = new Outbox(client, keys, job, true);
     const head = headOf(await outbox.begin());
-    expect(await outbox.start(head, 'a1')).toBe(true);
-    expect(await outbox.start(head, 'a1')).toBe(true);
+    expect(await start(outbox, head, 'a1')).toBe('started');
+    expect(await start(outbox, head, 'a1')).toBe('started');
     const once = headOf(await outbox.settle(head, 's1', done));
     const twice = headOf(await outbox.settle(head, 's1', done));
     expect([once.part?.text, twice.part?.text]).toEqual(['two', 'two']);

@@ -136,6 +136,7 @@ describe('whoever was overtaken', () => {
         parts: [{ id: `${first.id}/1`, conversation: ANN, text, reply, mode: 'passive' as const }],
         letters: [],
         history: [],
+        used: new Map([['1', 0]]),
       };
     };
     const commit = (turn: typeof first, text: string) =>
@@ -147,6 +148,36 @@ describe('whoever was overtaken', () => {
     expect(await bench.said(ANN)).toEqual(['answer']);
   });
 
+  it('stores nothing when a message was replied to more often than the plan took for given, and says how often', async () => {
+    await using bench = await TurnBench.start(redis.server);
+    await bench.store([message('1')]);
+    const turn = await begin(bench, 'a');
+    const { reply } = message('1');
+    if (turn.kind !== 'turn' || reply === null) throw new Error('no turn');
+    await bench.client.set(bench.at.replies('1'), '2');
+    const commit = (used: number) =>
+      commitTurn(
+        bench.client,
+        bench.keys,
+        REF,
+        turn,
+        {
+          parts: [{ id: `${turn.id}/1`, conversation: ANN, text: 'answer', reply, mode: 'passive' }],
+          letters: [],
+          history: [],
+          used: new Map([['1', used]]),
+        },
+        LIMITS,
+        ALL_SAFEGUARDS,
+      );
+    expect(await commit(0)).toEqual({ kind: 'used', used: new Map([['1', 2]]) });
+    expect(await bench.outbox(ANN)).toEqual([]);
+    expect(await commit(2)).toMatchObject({ kind: 'done' });
+    expect((await bench.outbox(ANN)).map(({ ordinal }) => ordinal)).toEqual([3]);
+    expect(await commit(2), 'a repeat after a lost answer').toMatchObject({ kind: 'done' });
+    expect(await bench.outbox(ANN)).toHaveLength(1);
+  });
+
   it('would store its answer a second time without the fence', async () => {
     await using bench = await TurnBench.start(redis.server);
     await bench.store([message('1')]);
@@ -154,7 +185,7 @@ describe('whoever was overtaken', () => {
     const second = await begin(bench, 'b');
     if (first.kind !== 'turn' || second.kind !== 'turn') throw new Error('no turn');
     const open = { ...ALL_SAFEGUARDS, fence: false };
-    const empty = { parts: [], letters: [], history: [] };
+    const empty = { parts: [], letters: [], history: [], used: new Map() };
     const commit = (turn: typeof first) => commitTurn(bench.client, bench.keys, REF, turn, empty, LIMITS, open);
     expect(await commit(second)).toMatchObject({ kind: 'done' });
     expect(await commit(first)).toMatchObject({ kind: 'done' });

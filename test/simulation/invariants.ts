@@ -101,8 +101,9 @@ export class Invariants {
       case 'commit-turn':
         return this.#settled(name, keys[0], args[0], kind === 'stale');
       case 'postpone-turn':
-      case 'start-attempt':
         return this.#settled(name, keys[0], args[0], kind === 0);
+      case 'start-attempt':
+        return this.#settled(name, keys[0], args[0], kind === 'fenced');
       case 'settle-part':
         return this.#settled(name, keys[1], args[0], kind === 'fenced');
       default:

@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
 -- Takes the right to send the parts of one outbox; whoever had it before is fenced.
--- KEYS: outbox, outboxState, activeOutboxes
+-- KEYS: outbox, outboxState, activeOutboxes, desired
 -- ARGV: lane, activation, idle outboxes are remembered for (ms)
 -- Returns {'gone'} when this activation is over
 --      or {'idle'} when nothing was left; the outbox is inactive then
 --      or {'head', delivery token, Redis ms, entry, attempts, since (ms), '1' when an attempt was started and no
---          result stored, '1' when an earlier attempt may have been delivered}
+--          result stored, '1' when an earlier attempt may have been delivered, desired ('' none: it was removed)}
 local state = redis.call('HMGET', KEYS[2], 'active', 'activation', 'token', 'started')
 if state[1] ~= '1' or state[2] ~= ARGV[2] then
   return { 'gone' }
@@ -30,4 +30,5 @@ if (state[4] or '') ~= '' then
   redis.call('HSET', KEYS[2], 'doubt', '1')
 end
 local head = redis.call('HMGET', KEYS[2], 'attempts', 'since', 'doubt')
-return { 'head', token, at, entry, head[1] or '0', head[2], interrupted, head[3] or '' }
+return { 'head', token, at, entry, head[1] or '0', head[2], interrupted, head[3] or '',
+  redis.call('GET', KEYS[4]) or '' }

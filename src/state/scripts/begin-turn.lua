@@ -1,12 +1,18 @@
 #!lua flags=allow-oom
 -- Takes the next turn of a lane, or the one that was frozen before. What a turn takes is decided once, here, before the
 -- agent hears of it: a turn that is repeated after a crash has the same messages and the same id.
--- KEYS: laneState, lane, history, activeLanes
+-- KEYS: laneState, lane, history, activeLanes, desired
 -- ARGV: 1 activation of the job, 2 lane id, 3 runner (unique per try, so that a repeated call is no crash),
 --       4 turn id if a new one is frozen, 5 most messages a turn takes, 6 entries of history wanted
--- Returns {'over'}: the job is of an earlier activation, or nothing is left
+-- Returns {'removed'}: the connection is no longer wanted; the lane stays as it is
+--      or {'over'}: the job is of an earlier activation, or nothing is left
 --      or {'waiting', ms until the next try}
---      or {'turn', turn token, turn id, crashes so far, tries so far, now (Redis ms), messages, history (oldest first)}
+--      or {'turn', turn token, turn id, crashes so far, tries so far, now (Redis ms), desired, messages,
+--          history (oldest first)}
+local desired = redis.call('GET', KEYS[5])
+if not desired then
+  return { 'removed' }
+end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local state = redis.call('HMGET', KEYS[1], 'active', 'activation', 'runner', 'turnId', 'count', 'nextAttemptAt')
@@ -40,4 +46,4 @@ if tonumber(ARGV[6]) > 0 then
   history = redis.call('LRANGE', KEYS[3], -tonumber(ARGV[6]), -1)
 end
 return { 'turn', token, turnId, tonumber(tries[1] or '0'), tonumber(tries[2] or '0'), string.format('%.0f', now),
-  redis.call('LRANGE', KEYS[2], 0, count - 1), history }
+  desired, redis.call('LRANGE', KEYS[2], 0, count - 1), history }

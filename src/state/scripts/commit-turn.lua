@@ -6,9 +6,10 @@
 -- ARGV: 1 turn token, 2 turn id, 3 check token and turn id ('1' or '0'), 4 lane id, 5 entries of history kept, 6 history kept for
 --       (ms), 7 reply counters kept for (ms), 8 dead letters kept (about), 9 idle lanes are remembered for (ms),
 --       10 number of history entries, 11 of parts, 12 of dead letters, then
---       the history entries; per part: number of its reply counter (1-based), part (JSON without ordinal);
+--       per reply counter: what it must stand at ('' whatever it is); the history entries; per part: number of its reply counter (1-based), part (JSON without ordinal);
 --       per dead letter: number of fields and values, then these
--- Returns {'stale'}, or {'done', '1' when messages are left, activation of the outbox if it has to be woken, else '0'}
+-- Returns {'stale'}; {'used', what each reply counter stands at}: not as it must, and nothing was changed;
+--      or {'done', '1' when messages are left, activation of the outbox if it has to be woken, else '0'}
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 local state = redis.call('HMGET', KEYS[1], 'token', 'turnId', 'count', 'doneTurn', 'active')
@@ -31,7 +32,19 @@ if ARGV[3] == '1' and state[2] ~= ARGV[2] then
   return { 'stale' }
 end
 
-local at = 13
+local counters = #KEYS - 10
+for i = 1, counters do
+  local must = ARGV[12 + i]
+  if must ~= '' and (redis.call('GET', KEYS[10 + i]) or '0') ~= must then
+    local answer = { 'used' }
+    for j = 1, counters do
+      answer[1 + j] = redis.call('GET', KEYS[10 + j]) or '0'
+    end
+    return answer
+  end
+end
+
+local at = 13 + counters
 for _ = 1, tonumber(ARGV[10]) do
   redis.call('RPUSH', KEYS[3], ARGV[at])
   at = at + 1

@@ -1,13 +1,71 @@
 #!lua flags=allow-oom
--- Records, before any byte goes out, that the head part is being sent.
--- KEYS: outboxState
--- ARGV: delivery token, fence ('1' or ''), attempt id
--- Returns 1, or 0 when someone newer delivers this outbox. Repeating it with the same attempt id changes nothing.
-if ARGV[2] == '1' and redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then
-  return 0
+-- Takes one permit from each send bucket of the head part, or none, and records, before any byte goes out, that it is
+-- being sent. Sliding windows; while a bucket is exhausted, those who wait for it are ranked by deadline: a permit goes to
+-- the lane whose reply window ends first.
+-- KEYS: outboxState, then per bucket: log, waiting, due, pause
+-- ARGV: delivery token, fence ('1' or ''), attempt id, lane, deadline (Redis ms), grace for waiters that don't come back
+--       (ms), then per bucket: count, window (ms)
+-- Returns {'started'}, {'wait', how long (ms)}, or {'fenced'}: someone newer delivers this outbox. Repeating it with the same
+-- attempt id after it was started changes nothing.
+local state = redis.call('HMGET', KEYS[1], 'token', 'started')
+if ARGV[2] == '1' and state[1] ~= ARGV[1] then
+  return { 'fenced' }
 end
-if redis.call('HGET', KEYS[1], 'started') ~= ARGV[3] then
-  redis.call('HSET', KEYS[1], 'started', ARGV[3])
-  redis.call('HINCRBY', KEYS[1], 'attempts', 1)
+if state[2] == ARGV[3] then
+  return { 'started' }
 end
-return 1
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local lane, deadline, grace = ARGV[4], ARGV[5], tonumber(ARGV[6])
+local buckets = (#KEYS - 1) / 4
+local longest = 0
+for i = 1, buckets do
+  local log, waiting, due, pause = KEYS[4 * i - 2], KEYS[4 * i - 1], KEYS[4 * i], KEYS[4 * i + 1]
+  local count, window = tonumber(ARGV[2 * i + 5]), tonumber(ARGV[2 * i + 6])
+  local oldest = redis.call('LINDEX', log, 0)
+  while oldest and tonumber(oldest) <= now - window do
+    redis.call('LPOP', log)
+    oldest = redis.call('LINDEX', log, 0)
+  end
+  local rank, others = 0, redis.call('ZCARD', waiting) > 0
+  if others then
+    -- A waiter whose worker died must not hold its place for ever.
+    for _, gone in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', string.format('%.0f', now - grace))) do
+      redis.call('ZREM', due, gone)
+      redis.call('ZREM', waiting, gone)
+    end
+    redis.call('ZADD', waiting, deadline, lane)
+    rank = redis.call('ZRANK', waiting, lane)
+  end
+  local used = redis.call('LLEN', log)
+  local wait = math.max(redis.call('PTTL', pause), 0)
+  if rank >= count - used then
+    -- The permit this lane will get is taken back when the one `index` places into the log leaves the window; those
+    -- beyond the log come whole windows later.
+    local index = rank - (count - used)
+    local frees = tonumber(redis.call('LINDEX', log, index % count) or now)
+    wait = math.max(wait, frees + window * (1 + math.floor(index / count)) - now)
+  elseif wait > 0 then
+    wait = wait + math.floor(rank / count) * window
+  end
+  if wait > 0 then
+    redis.call('ZADD', waiting, deadline, lane)
+    redis.call('ZADD', due, string.format('%.0f', now + wait), lane)
+    redis.call('PEXPIRE', waiting, wait + grace + window)
+    redis.call('PEXPIRE', due, wait + grace + window)
+    longest = math.max(longest, wait)
+  elseif others then
+    redis.call('ZREM', due, lane)
+    redis.call('ZREM', waiting, lane)
+  end
+end
+if longest > 0 then
+  return { 'wait', math.ceil(longest) }
+end
+for i = 1, buckets do
+  redis.call('RPUSH', KEYS[4 * i - 2], string.format('%.0f', now))
+  redis.call('PEXPIRE', KEYS[4 * i - 2], ARGV[2 * i + 6])
+end
+redis.call('HSET', KEYS[1], 'started', ARGV[3])
+redis.call('HINCRBY', KEYS[1], 'attempts', 1)
+return { 'started' }
