@@ -190,14 +190,14 @@ class LaneRun {
         sendsLate: (event) => sendsLate(event, turn.desired.lateReply),
         now: turn.now + (performance.now() - takenAt),
       });
-      const end = await this.#commit(taken, {
+      const stored = await this.#commit(taken, {
         parts: plan.parts,
         letters: [...letters, ...plan.letters],
         history,
         used,
       });
-      if (end.kind === 'ended') return end.then;
-      const found = end.used;
+      if (stored.kind === 'ended') return stored.end;
+      const found = stored.used;
       used = new Map(limited.map((key) => [key, found.get(key) ?? 0]));
     }
   }
@@ -205,7 +205,7 @@ class LaneRun {
   async #commit(
     { turn, route, takenAt }: Taken,
     result: TurnResult,
-  ): Promise<{ kind: 'ended'; then: LaneEnd | 'next' } | { kind: 'used'; used: ReadonlyMap<string, number> }> {
+  ): Promise<{ kind: 'ended'; end: LaneEnd | 'next' } | { kind: 'used'; used: ReadonlyMap<string, number> }> {
     const { client, keys, agent, deliveries, safeguards } = this.#deps;
     const limits = {
       historyEntries: agent.historyMessages,
@@ -221,7 +221,7 @@ class LaneRun {
         { event: 'turn.stale', turn: turn.id },
         'someone else took this turn; its result is not stored here',
       );
-      return { kind: 'ended', then: DONE };
+      return { kind: 'ended', end: DONE };
     }
     this.#deps.took?.(turn.desired.platform, performance.now() - takenAt);
     for (const letter of result.letters) {
@@ -230,7 +230,7 @@ class LaneRun {
       this.#log[level](facts, `not answered: ${letter.reason}`);
     }
     if (done.outboxActivation !== null) this.#wake(deliveries, 'out', done.outboxActivation);
-    return { kind: 'ended', then: done.more ? 'next' : DONE };
+    return { kind: 'ended', end: done.more ? 'next' : DONE };
   }
 
   async #failed(
@@ -280,9 +280,7 @@ class LaneRun {
 
   async #yield(): Promise<LaneEnd> {
     const { client, keys, turns } = this.#deps;
-    const next = await insist(this.#stop.signal, () =>
-      yieldLane(client, keys, this.#at, this.#job.activation),
-    );
+    const next = await insist(this.#stop.signal, () => yieldLane(client, keys, this.#at, this.#job.activation));
     if (next !== null) this.#wake(turns, 'lane', next);
     return DONE;
   }
