@@ -1,21 +1,27 @@
 /**
  * Wakes what a crash left asleep: between the step that stores messages (or parts) and the job that wakes their lane lies
- * a moment in which a process can die. Adding a job that exists is a no-op, so the sweep adds without asking.
+ * a moment in which a process can die. Most lanes that are old are merely busy and have their job, so that is asked
+ * first, many at once; adding one that exists would be a no-op, but a dear one.
  */
 import type { Logger } from 'pino';
 import type { ConnectionId } from '../model.ts';
 import { listConnectionIds, redisNow } from '../state/desired.ts';
-import { countBefore } from '../state/evidence.ts';
+import { countBefore, readFields } from '../state/evidence.ts';
 import type { Activation } from '../state/ingest.ts';
 import type { Keys } from '../state/keys.ts';
-import { addLaneJobs, type LaneKind, type LaneQueue } from '../state/lane-jobs.ts';
+import { addLaneJobs, type LaneKind, type LaneQueue, laneJobId } from '../state/lane-jobs.ts';
 import type { RedisClient } from '../state/redis.ts';
+
+export interface SweptQueue extends LaneQueue {
+  /** The Redis key of a job. */
+  toKey(jobId: string): string;
+}
 
 export interface SweepLanesOptions {
   readonly redis: RedisClient;
   readonly keys: Keys;
-  readonly turns: LaneQueue;
-  readonly deliveries: LaneQueue;
+  readonly turns: SweptQueue;
+  readonly deliveries: SweptQueue;
   readonly log: Logger;
   readonly signal: AbortSignal;
   /** Lanes active for less are left to whoever woke them, ms. @defaultValue 2000 */
@@ -54,7 +60,7 @@ function activeOf(keys: Keys, id: ConnectionId, kind: LaneKind): string {
 interface OldLanes {
   readonly id: ConnectionId;
   readonly kind: LaneKind;
-  readonly queue: LaneQueue;
+  readonly queue: SweptQueue;
   /** Redis ms: those activated earlier. */
   readonly before: number;
   readonly count: number;
@@ -66,19 +72,22 @@ async function sweepOne(
 ): Promise<void> {
   const at = keys.connection(id);
   const active = activeOf(keys, id, kind);
-  const stateOf = kind === 'lane' ? at.laneState : at.outboxState;
+  const stateOf = (lane: string) => (kind === 'lane' ? at.laneState(lane) : at.outboxState(lane));
   // By chance rather than by a bookmark: any scheduler may sweep, and in the end every lane has its turn.
   const start = count > limit ? Math.floor(Math.random() * (count - limit + 1)) : 0;
   const end = Math.min(count, start + limit);
   for (let from = start; from < end; from += PAGE) {
     signal.throwIfAborted();
     const lanes = await redis.zrangebyscore(active, '-inf', before, 'LIMIT', from, Math.min(PAGE, end - from));
-    const states = await Promise.all(lanes.map((lane) => redis.hmget(stateOf(lane), 'active', 'activation')));
+    const states = await readFields(redis, lanes.map(stateOf), ['active', 'activation']);
     const awake = lanes.flatMap((lane, index): Activation[] => {
       const [isActive, activation] = states[index] ?? [];
       return isActive === '1' ? [{ lane, activation: Number(activation) }] : [];
     });
-    await addLaneJobs(queue, kind, id, awake);
-    log.trace({ event: 'sweep.lanes', connection: id, kind, lanes: awake.length }, 'active lanes have their jobs');
+    const jobKeys = awake.map((activation) => queue.toKey(laneJobId(kind, activation)));
+    const jobs = await readFields(redis, jobKeys, ['data']);
+    const asleep = awake.filter((_, index) => jobs[index]?.[0] == null);
+    await addLaneJobs(queue, kind, id, asleep);
+    log.trace({ event: 'sweep.lanes', connection: id, kind, lanes: asleep.length }, 'active lanes have their jobs');
   }
 }

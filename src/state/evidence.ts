@@ -57,6 +57,23 @@ export async function readEvidence(
 }
 
 /**
+ * @param hashes - keys of hashes
+ * @returns for each the values of `fields`, `null` where absent
+ * @throws the client's errors
+ */
+export async function readFields(
+  client: RedisClient,
+  hashes: readonly string[],
+  fields: readonly string[],
+): Promise<(string | null)[][]> {
+  const args = [fields.length, ...fields];
+  return await inChunks(
+    hashes,
+    async (some) => (await runScript(client, readManyScript, some, args)) as (string | null)[][],
+  );
+}
+
+/**
  * @param sets - keys of sorted sets
  * @param before - Redis ms, inclusive
  * @returns for each how many of its members have a score up to `before`

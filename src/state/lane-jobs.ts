@@ -26,7 +26,11 @@ export async function addLaneJobs(
     activations.map(({ lane, activation }) => ({
       name: kind === 'lane' ? 'turn' : 'delivery',
       data: { connectionId: connection, lane, activation },
-      opts: { jobId: `${kind}-${lane}-${activation}` },
+      opts: { jobId: laneJobId(kind, { lane, activation }) },
     })),
   );
+}
+
+export function laneJobId(kind: LaneKind, { lane, activation }: Activation): string {
+  return `${kind}-${lane}-${activation}`;
 }

@@ -20,6 +20,7 @@ import { type Claim, claimLease, declareDead } from '../../src/state/leases.ts';
 import type { ConnectionJobData, LaneJobData, QueueName } from '../../src/state/queues.ts';
 import { openRedis, type RedisClient } from '../../src/state/redis.ts';
 import { ALL_SAFEGUARDS } from '../../src/state/safeguards.ts';
+import { loadScript } from '../../src/state/scripts.ts';
 import { lastSweep } from '../../src/state/sweeps.ts';
 import { reportWorker } from '../../src/state/workers.ts';
 import { useRedis } from '../support/redis.ts';
@@ -45,6 +46,16 @@ const MOST_WRITES = 24;
 /** Of Redis: they change nothing, so to die at one is to die after the write before it. */
 const READS =
   /^(info|config|time|smembers|scard|lrange|z(range|revrange|card|count|rangebyscore)|h(get|getall|mget)|m?get|exists|pubsub|ping|select|client|hello|auth)$/;
+/** Scripts that cannot write say so to Redis. */
+const READING_SCRIPTS = new Set(
+  ['read-many', 'count-before'].map((name) => {
+    const script = loadScript(name);
+    if (!script.source.startsWith('#!lua flags=no-writes')) throw new Error(`${name} may write`);
+    return script.sha;
+  }),
+);
+const isRead = ({ name, args }: { readonly name: string; readonly args: readonly unknown[] }) =>
+  READS.test(name) || (/^eval(sha)?$/.test(name) && READING_SCRIPTS.has(String(args[0])));
 
 class Place implements AsyncDisposable {
   readonly keys = createKeys(redis.prefix());
@@ -122,7 +133,7 @@ class Place implements AsyncDisposable {
       const send = client.sendCommand.bind(client);
       // Whatever is sent after its death is never answered.
       client.sendCommand = (command, stream) => {
-        if (left >= 0 && !READS.test(command.name)) left -= 1;
+        if (left >= 0 && !isRead(command)) left -= 1;
         return left < 0 ? new Promise(() => undefined) : send(command, stream);
       };
       return startScheduler(

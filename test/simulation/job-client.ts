@@ -1,7 +1,7 @@
 /** BullMQ's classes as Holdfast uses them, over {@link JobScripts} and a {@link RedisPipe}. */
 import type { Job, Queue } from 'bullmq';
 import type { SleepingQueue } from '../../src/scheduler/overslept.ts';
-import type { LaneQueue } from '../../src/state/lane-jobs.ts';
+import type { SweptQueue } from '../../src/scheduler/sweep-lanes.ts';
 import type { ConnectionJobData, LaneJobData } from '../../src/state/queues.ts';
 import type { JobSource } from '../../src/workers/connection-worker.ts';
 import type { FetchedJob, JobScripts } from './job-queue.ts';
@@ -69,8 +69,9 @@ export function sleepingQueue({ pipe, scripts }: QueueUser): SleepingQueue {
 }
 
 /** A queue that wakes lanes. @param jobId - the mutation "activation number" names jobs without it */
-export function laneQueue({ pipe, scripts, process }: QueueUser, jobId = (id: string) => id): LaneQueue {
+export function laneQueue({ pipe, scripts, process }: QueueUser, jobId = (id: string) => id): SweptQueue {
   return {
+    toKey: (id) => scripts.key(jobId(id)),
     addBulk: (jobs) => {
       const now = process.clock.now();
       return pipe.ask((server) => {
