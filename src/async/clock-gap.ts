@@ -7,26 +7,52 @@
  */
 import type { Clock } from './clock.ts';
 
-export interface ClockGapOptions {
-  readonly clock: Clock;
-  /** How often to look, ms. @defaultValue 1000 */
-  readonly everyMs?: number;
-  /** A look that comes later than this is a gap, ms. @defaultValue 5000 */
-  readonly gapMs?: number;
+/** How often to look, ms. */
+const EVERY_MS = 1_000;
+/** A look that comes later than this is a gap, ms. */
+const GAP_MS = 5_000;
+
+/**
+ * One timer for all who watch by the same clock: with a timer each, ten thousand connections would wake the process ten
+ * thousand times a second, more often than everything else they do while idle.
+ */
+interface Looking {
+  readonly looks: Set<() => void>;
+  readonly timer: NodeJS.Timeout;
 }
+
+const watched = new WeakMap<Clock, Looking>();
 
 /**
  * Calls `onGap` with the length of each gap (ms) until disposed. A wall clock that is set back is no gap; one that is set
  * forward looks like one.
  */
-export function watchForGaps(options: ClockGapOptions, onGap: (ms: number) => void): Disposable {
-  const { clock, everyMs = 1_000, gapMs = 5_000 } = options;
+export function watchForGaps({ clock }: { readonly clock: Clock }, onGap: (ms: number) => void): Disposable {
+  // Of each watcher its own: who began to watch after a gap has not missed it.
   let last = { wall: clock.now(), monotonic: clock.monotonic() };
-  const timer = setInterval(() => {
+  const look = () => {
     const now = { wall: clock.now(), monotonic: clock.monotonic() };
     const passedMs = Math.max(now.wall - last.wall, now.monotonic - last.monotonic);
     last = now;
-    if (passedMs - everyMs >= gapMs) onGap(passedMs);
-  }, everyMs);
-  return { [Symbol.dispose]: () => clearInterval(timer) };
+    if (passedMs - EVERY_MS >= GAP_MS) onGap(passedMs);
+  };
+  const looking = watched.get(clock) ?? startLooking(clock);
+  looking.looks.add(look);
+  return {
+    [Symbol.dispose]() {
+      if (!looking.looks.delete(look) || looking.looks.size > 0) return;
+      clearInterval(looking.timer);
+      watched.delete(clock);
+    },
+  };
+}
+
+function startLooking(clock: Clock): Looking {
+  const looks = new Set<() => void>();
+  const timer = setInterval(() => {
+    for (const look of looks) look();
+  }, EVERY_MS);
+  const looking = { looks, timer };
+  watched.set(clock, looking);
+  return looking;
 }

@@ -87,13 +87,15 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
     }),
     calls: 0,
   });
-  let pool = newPool();
+  /** Made with the first call: thousands of connections have nothing to ask for most of the time. */
+  let pool: ReturnType<typeof newPool> | null = null;
   /** Left behind after a failure, with calls that are still out. */
-  const leaving = new Set<typeof pool>();
+  const leaving = new Set<ReturnType<typeof newPool>>();
 
   return {
     async request(request, { signal }) {
       signal.throwIfAborted();
+      pool ??= newPool();
       const used = pool;
       used.calls += 1;
       try {
@@ -102,7 +104,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
         // Calls that follow dial anew; those in flight finish on the old pool, each at its own deadline.
         if (error instanceof HttpFailure && pool === used) {
           leaving.add(used);
-          pool = newPool();
+          pool = null;
         }
         throw error;
       } finally {
@@ -114,8 +116,8 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
       }
     },
     async destroy() {
-      const all = [pool, ...leaving];
-      pool = newPool();
+      const all = pool === null ? [...leaving] : [pool, ...leaving];
+      pool = null;
       await Promise.all(all.map(({ agent }) => agent.destroy()));
     },
   };

@@ -115,6 +115,7 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
   });
   const warming = keepWarm({
     connections: () => options.live.current.connections.filter(({ enabled }) => enabled),
+    isHeld: (id) => worker.isHeld(id),
     adapters: options.adapters,
     openTransport: transportsBy(config),
     clock: systemClock,

@@ -2,7 +2,7 @@
  * Where a process finds the secrets of a connection: in its own configuration, or, for one that was added at run time, in
  * the environment variable or file that it names. They never come out of Redis.
  */
-import { type ConnectionConfig, resolveRuntimeConnection } from '../config.ts';
+import { type Config, type ConnectionConfig, resolveRuntimeConnection } from '../config.ts';
 import { explain } from '../errors.ts';
 import type { DesiredConnection } from '../state/desired.ts';
 import type { Credentials } from '../workers/credentials.ts';
@@ -13,6 +13,8 @@ const REMEMBERED_MS = 1_000;
 
 export class CredentialStore {
   readonly #live: LiveConfig;
+  /** Connections of the configuration by id: looked for once per start and send, among up to ten thousand. */
+  #byId: { readonly of: Config; readonly connections: ReadonlyMap<string, ConnectionConfig> } | null = null;
   /** Of the desired record for which the configuration was read again, by connection. */
   readonly #caughtUp = new Map<string, string>();
   readonly #resolved = new Map<
@@ -50,7 +52,11 @@ export class CredentialStore {
   }
 
   #own({ id }: DesiredConnection): ConnectionConfig | undefined {
-    return this.#live.current.connections.find((one) => one.id === id);
+    const { current } = this.#live;
+    if (this.#byId?.of !== current) {
+      this.#byId = { of: current, connections: new Map(current.connections.map((one) => [one.id, one])) };
+    }
+    return this.#byId.connections.get(id);
   }
 
   #resolve(connection: DesiredConnection): Credentials {

@@ -45,71 +45,173 @@ export function createKeys(prefix: string) {
     },
     /** Sorted set: permits of a shared budget (`identify`, …) of one platform account → taken at (Redis ms). */
     budget: (platform: string, account: string, name: string) => `${prefix}:{budget:${platform}:${account}}:${name}`,
-    connection: (id: ConnectionId) => {
-      const at = (name: string) => `${prefix}:{${id}}:${name}`;
-      return {
-        /** String: JSON of the desired record. */
-        desired: at('desired'),
-        /** Hash: the operator's wishes: paused, restart (a counter), target. */
-        wishes: at('wishes'),
-        /** Hash: why and since when a person is needed. */
-        parked: at('parked'),
-        /** Hash: token, owner, until (Redis ms), jobToken. Never deleted: the token must not restart. */
-        lease: at('lease'),
-        /** Hash: evidence of the holder, stamped with Redis time. */
-        heartbeat: at('heartbeat'),
-        /** Hash: cursor (JSON text), bytes pending in lanes. */
-        cursor: at('cursor'),
-        counters: at('counters'),
-        /** Stream, capped: tenures and state changes. */
-        history: at('history'),
-        /** String: a ring of minutes, see minutes.ts. */
-        minutes: at('minutes'),
-        /** Stream, capped: the last log lines about it, see log-journal.ts. */
-        log: at('log'),
-        /** Hash, capped: what makes it the same error → the error as it last happened (JSON). */
-        errors: at('errors'),
-        /** Sorted set: the same names → when (ms, by the clock of its host). */
-        errorsAt: at('errors-at'),
-        /** Stream, capped: events without a turn (gap, unknown, malformed, system). */
-        records: at('records'),
-        /** Hash: restarts after bugs: count, notBefore. */
-        restarts: at('restarts'),
-        /** Hash, short-lived: worker → why it can't hold the connection. */
-        unfit: at('unfit'),
-        /** Hash: host → until when (Redis ms) and why the platform refuses this host. */
-        unfitHosts: at('unfit-hosts'),
-        /** Set of event ids of one dedupe window; a window ends by expiry. */
-        seen: (window: number) => at(`seen:${window}`),
-        /** Sorted set: lanes with undelivered inbound → activated at (Redis ms). */
-        activeLanes: at('lanes'),
-        /** Sorted set: outbound lanes with unsent parts → activated at (Redis ms). */
-        activeOutboxes: at('outboxes'),
-        /** List: inbound messages of one conversation, oldest first. */
-        lane: (lane: string) => at(`lane:${lane}`),
-        /** Hash: activation, turn token, frozen turn. */
-        laneState: (lane: string) => at(`lane:${lane}:state`),
-        /** List, capped: what was said lately, for agents that keep no session. */
-        laneHistory: (lane: string) => at(`lane:${lane}:history`),
-        /** List: unsent parts of one conversation, oldest first. */
-        outbox: (lane: string) => at(`outbox:${lane}`),
-        /** Hash: activation, delivery token, state of the head part. */
-        outboxState: (lane: string) => at(`outbox:${lane}:state`),
-        /** String: number of reply parts allotted so far for one inbound message. */
-        replies: (replyKey: string) => at(`replies:${digest(replyKey)}`),
-        /** Stream: what could not be answered or sent, with its text. */
-        deadLetters: at('dead'),
-        /** List: instants (Redis ms) of the sends in the current window of a send bucket, oldest first. */
-        bucket: (name: string) => at(`bucket:${digest(name)}`),
-        /** Sorted set: lanes waiting for the bucket → their deadline (Redis ms). */
-        bucketWaiting: (name: string) => at(`bucket:${digest(name)}:waiting`),
-        /** Sorted set: lanes waiting for the bucket → when they were told to ask again (Redis ms). */
-        bucketDue: (name: string) => at(`bucket:${digest(name)}:due`),
-        /** String with expiry: the platform asked for a pause of this bucket. */
-        bucketPause: (name: string) => at(`bucket:${digest(name)}:pause`),
-      };
-    },
+    connection: (id: ConnectionId) => new ConnectionKeys(prefix, id),
   };
+}
+
+/**
+ * All keys of one connection. Spelled only when asked for: this is made anew for nearly every command, thousands of times
+ * a second, and each of them wants one or a few of the keys.
+ */
+export class ConnectionKeys {
+  readonly #start: string;
+
+  constructor(prefix: string, id: ConnectionId) {
+    this.#start = `${prefix}:{${id}}:`;
+  }
+
+  /** String: JSON of the desired record. */
+  get desired() {
+    return this.#at('desired');
+  }
+
+  /** Hash: the operator's wishes: paused, restart (a counter), target. */
+  get wishes() {
+    return this.#at('wishes');
+  }
+
+  /** Hash: why and since when a person is needed. */
+  get parked() {
+    return this.#at('parked');
+  }
+
+  /** Hash: token, owner, until (Redis ms), jobToken. Never deleted: the token must not restart. */
+  get lease() {
+    return this.#at('lease');
+  }
+
+  /** Hash: evidence of the holder, stamped with Redis time. */
+  get heartbeat() {
+    return this.#at('heartbeat');
+  }
+
+  /** Hash: cursor (JSON text), bytes pending in lanes. */
+  get cursor() {
+    return this.#at('cursor');
+  }
+
+  get counters() {
+    return this.#at('counters');
+  }
+
+  /** Stream, capped: tenures and state changes. */
+  get history() {
+    return this.#at('history');
+  }
+
+  /** String: a ring of minutes, see minutes.ts. */
+  get minutes() {
+    return this.#at('minutes');
+  }
+
+  /** Stream, capped: the last log lines about it, see log-journal.ts. */
+  get log() {
+    return this.#at('log');
+  }
+
+  /** Hash, capped: what makes it the same error → the error as it last happened (JSON). */
+  get errors() {
+    return this.#at('errors');
+  }
+
+  /** Sorted set: the same names → when (ms, by the clock of its host). */
+  get errorsAt() {
+    return this.#at('errors-at');
+  }
+
+  /** Stream, capped: events without a turn (gap, unknown, malformed, system). */
+  get records() {
+    return this.#at('records');
+  }
+
+  /** Hash: restarts after bugs: count, notBefore. */
+  get restarts() {
+    return this.#at('restarts');
+  }
+
+  /** Hash, short-lived: worker → why it can't hold the connection. */
+  get unfit() {
+    return this.#at('unfit');
+  }
+
+  /** Hash: host → until when (Redis ms) and why the platform refuses this host. */
+  get unfitHosts() {
+    return this.#at('unfit-hosts');
+  }
+
+  /** Set of event ids of one dedupe window; a window ends by expiry. */
+  get seen() {
+    return (window: number) => this.#at(`seen:${window}`);
+  }
+
+  /** Sorted set: lanes with undelivered inbound → activated at (Redis ms). */
+  get activeLanes() {
+    return this.#at('lanes');
+  }
+
+  /** Sorted set: outbound lanes with unsent parts → activated at (Redis ms). */
+  get activeOutboxes() {
+    return this.#at('outboxes');
+  }
+
+  /** List: inbound messages of one conversation, oldest first. */
+  get lane() {
+    return (lane: string) => this.#at(`lane:${lane}`);
+  }
+
+  /** Hash: activation, turn token, frozen turn. */
+  get laneState() {
+    return (lane: string) => this.#at(`lane:${lane}:state`);
+  }
+
+  /** List, capped: what was said lately, for agents that keep no session. */
+  get laneHistory() {
+    return (lane: string) => this.#at(`lane:${lane}:history`);
+  }
+
+  /** List: unsent parts of one conversation, oldest first. */
+  get outbox() {
+    return (lane: string) => this.#at(`outbox:${lane}`);
+  }
+
+  /** Hash: activation, delivery token, state of the head part. */
+  get outboxState() {
+    return (lane: string) => this.#at(`outbox:${lane}:state`);
+  }
+
+  /** String: number of reply parts allotted so far for one inbound message. */
+  get replies() {
+    return (replyKey: string) => this.#at(`replies:${digest(replyKey)}`);
+  }
+
+  /** Stream: what could not be answered or sent, with its text. */
+  get deadLetters() {
+    return this.#at('dead');
+  }
+
+  /** List: instants (Redis ms) of the sends in the current window of a send bucket, oldest first. */
+  get bucket() {
+    return (name: string) => this.#at(`bucket:${digest(name)}`);
+  }
+
+  /** Sorted set: lanes waiting for the bucket → their deadline (Redis ms). */
+  get bucketWaiting() {
+    return (name: string) => this.#at(`bucket:${digest(name)}:waiting`);
+  }
+
+  /** Sorted set: lanes waiting for the bucket → when they were told to ask again (Redis ms). */
+  get bucketDue() {
+    return (name: string) => this.#at(`bucket:${digest(name)}:due`);
+  }
+
+  /** String with expiry: the platform asked for a pause of this bucket. */
+  get bucketPause() {
+    return (name: string) => this.#at(`bucket:${digest(name)}:pause`);
+  }
+
+  #at(name: string): string {
+    return this.#start + name;
+  }
 }
 
 /** Names a conversation's lane: unique over connections, safe as a BullMQ job id and of fixed length. */

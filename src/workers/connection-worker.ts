@@ -45,6 +45,7 @@ export interface ConnectionWorkerOptions {
 export interface ConnectionWorker {
   /** Connections held now. */
   readonly held: number;
+  isHeld(id: ConnectionId): boolean;
   /** Resolves once jobs are being fetched. */
   readonly ready: Promise<void>;
   /** Stops fetching, hands every connection over, and ends. @returns when nothing is held any more */
@@ -63,6 +64,8 @@ interface Session {
 /** Longest block of one fetch, s: a frozen fetcher eats the queue's wake-up for that long. */
 const FETCH_BLOCK_S = 0.5;
 const FETCH_RETRY_MS = 200;
+/** While jobs wait, so many are asked for at a time: after a start or a worker's death each would cost a round trip. */
+const FETCHES_AT_ONCE = 16;
 /** How long a worker fetches nothing after a job it could not hold: longer than that job stays away, ms. */
 const ASIDE_MS = 700;
 const CAPACITY_POLL_MS = 250;
@@ -79,6 +82,7 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
   const stopping = controllerForMany();
   let fetched = 0;
   let fetchFails = false;
+  let jobsWait = false;
   let asideUntil = 0;
 
   const bull = (options.openJobs ?? openBullJobs)(options);
@@ -132,13 +136,10 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
       const overShare = sessions.size >= takesUpTo(options.share());
       // Not a hard bound: the others may be unfit or dead, and a connection without an owner is worse than an uneven load.
       if (overShare) await stepBack(signal);
-      fetched += 1;
-      const jobToken = `${options.worker}.${options.incarnation}-${fetched}`;
       try {
-        const job = await bull.getNextJob(jobToken, { block: !overShare });
+        await (jobsWait && !overShare ? fetchSome() : fetchOne({ block: !overShare }));
         if (fetchFails) log.info({ event: 'fetch-recovered' }, 'connection jobs are fetched again');
         fetchFails = false;
-        if (job !== undefined) launch(job, jobToken);
       } catch (error) {
         if (!fetchFails)
           log.warn({ event: 'fetch-failed', reason: explain(error) }, 'no connection jobs can be fetched');
@@ -146,6 +147,22 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
         await sleep(FETCH_RETRY_MS, { signal });
       }
     }
+  };
+
+  const fetchOne = async ({ block }: { block: boolean }): Promise<void> => {
+    fetched += 1;
+    const jobToken = `${options.worker}.${options.incarnation}-${fetched}`;
+    const job = await bull.getNextJob(jobToken, { block });
+    jobsWait = job !== undefined;
+    if (job !== undefined) launch(job, jobToken);
+  };
+
+  /** As many as this worker has room for. @throws what the first of them threw, after all were answered */
+  const fetchSome = async (): Promise<void> => {
+    const room = Math.min(options.capacity, takesUpTo(options.share())) - sessions.size;
+    const fetches = Array.from({ length: Math.min(room, FETCHES_AT_ONCE) }, () => fetchOne({ block: false }));
+    const failed = (await Promise.allSettled(fetches)).find((each) => each.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   };
 
   /** Lets others come first, unless this worker's share grows meanwhile. */
@@ -227,6 +244,10 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
   return {
     get held() {
       return sessions.size;
+    },
+    isHeld(id) {
+      for (const session of sessions.values()) if (session.id === id) return true;
+      return false;
     },
     ready: bull.waitUntilReady().then(() => undefined),
     async drain(reason) {

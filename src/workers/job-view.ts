@@ -6,8 +6,11 @@ import type { Job } from 'bullmq';
 import type { Logger } from 'pino';
 import { explain } from '../errors.ts';
 
-/** At most one progress write per this many ms; the last one wins. */
-const PROGRESS_EVERY_MS = 1_000;
+/**
+ * What is shown gathers for this long, ms, the first time as well: a start goes through several states within a second,
+ * and a worker that starts hundreds of connections has better things to do.
+ */
+const GATHER_MS = 1_000;
 
 export interface JobView {
   show(progress: Readonly<Record<string, string | number | null>>, line: string): void;
@@ -15,27 +18,27 @@ export interface JobView {
 }
 
 export function createJobView(job: Job, log: Logger): JobView {
-  let pending: Readonly<Record<string, string | number | null>> | null = null;
+  let progress: Readonly<Record<string, string | number | null>> | null = null;
+  let lines: string[] = [];
   let timer: NodeJS.Timeout | undefined;
   const note = (error: unknown) => log.debug({ reason: explain(error) }, 'job view not written');
   const write = () => {
-    if (pending === null) {
-      timer = undefined;
-      return;
-    }
-    job.updateProgress(pending).catch(note);
-    pending = null;
-    timer = setTimeout(write, PROGRESS_EVERY_MS);
+    timer = undefined;
+    if (progress === null) return;
+    job.updateProgress(progress).catch(note);
+    job.log(lines.join('\n')).catch(note);
+    progress = null;
+    lines = [];
   };
   return {
-    show(progress, line) {
-      pending = progress;
-      job.log(`${new Date().toISOString()} ${line}`).catch(note);
-      if (timer === undefined) write();
+    show(shown, line) {
+      progress = shown;
+      lines.push(`${new Date().toISOString()} ${line}`);
+      timer ??= setTimeout(write, GATHER_MS);
     },
     close() {
       clearTimeout(timer);
-      pending = null;
+      progress = null;
     },
   };
 }

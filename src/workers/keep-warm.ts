@@ -22,6 +22,8 @@ interface WarmConnection {
 export interface KeepWarmOptions {
   /** Asked at the start of each round. */
   connections(): readonly WarmConnection[];
+  /** This worker holds it, so that there is nothing to fetch ahead. */
+  isHeld(id: ConnectionId): boolean;
   /** By platform. */
   readonly adapters: ReadonlyMap<string, Adapter>;
   openTransport(secrets: Secrets): OwnedTransport;
@@ -36,27 +38,21 @@ const ROUND_MS = 60_000;
 /** Between two connections of a round, ms: a thousand of them must not become a burst at the platform. */
 const STEP_MS = 20;
 
-interface Warmer {
-  readonly fingerprint: string;
-  readonly transport: OwnedTransport;
-  warm(): Promise<void> | undefined;
-  refused: boolean;
-}
-
 /** Never throws; resolves when the signal aborts. What a platform refuses for good is not asked for again. */
 export async function keepWarm(options: KeepWarmOptions): Promise<void> {
   const { log, signal } = options;
-  const warmers = new Map<ConnectionId, Warmer>();
+  /** By id, the fingerprint for which the platform refused. */
+  const refused = new Map<ConnectionId, string>();
   try {
     for (;;) {
-      await renew(warmers, options);
-      for (const [id, warmer] of warmers) {
-        if (warmer.refused) continue;
+      for (const connection of options.connections()) {
+        const { id, fingerprint } = connection;
+        if (refused.get(id) === fingerprint || options.isHeld(id)) continue;
         try {
-          await warmer.warm();
+          await warm(connection, options);
         } catch (error) {
           signal.throwIfAborted();
-          warmer.refused = error instanceof FatalError;
+          if (error instanceof FatalError) refused.set(id, fingerprint);
           log.debug({ event: 'not-warm', connection: id, reason: explain(error) }, 'nothing fetched ahead');
         }
         await sleep(STEP_MS, { signal });
@@ -65,25 +61,20 @@ export async function keepWarm(options: KeepWarmOptions): Promise<void> {
     }
   } catch (error) {
     if (!signal.aborted) log.error({ err: error }, 'standing by has ended; takeovers will fetch what they need');
-  } finally {
-    await Promise.all([...warmers.values()].map(({ transport }) => transport.destroy()));
   }
 }
 
-/** Brings `warmers` in step with the connections as they are now. */
-async function renew(warmers: Map<ConnectionId, Warmer>, options: KeepWarmOptions): Promise<void> {
+/** Over a transport of its own, since there is mostly nothing to fetch: thousands that stand ready would cost memory. */
+async function warm(connection: WarmConnection, options: KeepWarmOptions): Promise<void> {
+  const { id, platform, options: own, secrets } = connection;
   const { adapters, clock, log, signal } = options;
-  const wanted = new Map(options.connections().map((connection) => [connection.id, connection]));
-  for (const [id, { fingerprint, transport }] of warmers) {
-    if (wanted.get(id)?.fingerprint === fingerprint) continue;
-    warmers.delete(id);
-    await transport.destroy();
-  }
-  for (const { id, platform, options: own, secrets, fingerprint } of wanted.values()) {
-    const adapter = adapters.get(platform);
-    if (warmers.has(id) || adapter?.warm === undefined) continue;
-    const transport = options.openTransport(secrets);
+  const adapter = adapters.get(platform);
+  if (adapter?.warm === undefined) return;
+  const transport = options.openTransport(secrets);
+  try {
     const context = { connectionId: id, options: own, secrets, transport, clock, log: log.child({ connection: id }) };
-    warmers.set(id, { fingerprint, transport, warm: () => adapter.warm?.(context, { signal }), refused: false });
+    await adapter.warm(context, { signal });
+  } finally {
+    await transport.destroy();
   }
 }

@@ -13,9 +13,9 @@ export function instant(clock: Clock): Instant {
   return { wall: clock.now(), monotonic: clock.monotonic() };
 }
 
-/** Ms since `then`, on whichever clock says more. */
-export function elapsedSince(clock: Clock, then: Instant): number {
-  return Math.max(clock.monotonic() - then.monotonic, clock.now() - then.wall);
+/** Ms from `then` to `now`, on whichever clock says more. */
+export function elapsedBetween(then: Instant, now: Instant): number {
+  return Math.max(now.monotonic - then.monotonic, now.wall - then.wall);
 }
 
 /**

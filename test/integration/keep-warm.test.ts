@@ -24,7 +24,7 @@ async function platform(): Promise<QqEmulator> {
   return qq;
 }
 
-function standBy(qq: QqEmulator, clientSecret = qq.clientSecret) {
+function standBy(qq: QqEmulator, { clientSecret = qq.clientSecret, heldHere = [] as readonly string[] } = {}) {
   const real = createQqAdapter();
   let warmed = 0;
   const adapter: Adapter = {
@@ -46,6 +46,7 @@ function standBy(qq: QqEmulator, clientSecret = qq.clientSecret) {
         secrets: { clientSecret },
         fingerprint: 'f1',
       })),
+    isHeld: (id) => heldHere.includes(id),
     adapters: new Map([['qq', adapter]]),
     openTransport: openDirect,
     clock: systemClock,
@@ -73,12 +74,20 @@ describe('a worker that stands by', () => {
 
   it('does not ask again for what was refused for good, and goes on with the rest', async () => {
     const qq = await platform();
-    const { lines } = standBy(qq, 'not-the-secret');
+    const { lines } = standBy(qq, { clientSecret: 'not-the-secret' });
     await waitUntil('all three were tried', () => lines.filter((line) => line.includes('"not-warm"')).length === 3);
     const asked = qq.journal.count('token');
     await wait(200);
     expect(asked).toBe(3);
     expect(qq.journal.count('token')).toBe(asked);
     expect(lines.join('')).not.toContain('not-the-secret');
+  });
+
+  it('fetches nothing for what it holds itself', async () => {
+    const qq = await platform();
+    const { warmed } = standBy(qq, { heldHere: ['qq-one', 'qq-three'] });
+    await waitUntil('the one that is not held was tried', () => warmed() === 1);
+    await wait(200);
+    expect(warmed()).toBe(1);
   });
 });

@@ -47,20 +47,6 @@ export interface Sim {
   readonly sparedRoles: Set<Role>;
 }
 
-/** Spelling thirty keys for every request took an eighth of the time. */
-function rememberedKeys(prefix: string): ReturnType<typeof createKeys> {
-  const keys = createKeys(prefix);
-  const known = new Map<ConnectionId, ReturnType<typeof keys.connection>>();
-  return {
-    ...keys,
-    connection: (id) => {
-      const all = known.get(id) ?? keys.connection(id);
-      known.set(id, all);
-      return all;
-    },
-  };
-}
-
 export function createSim(
   seed: number,
   draw: (random: Random) => Settings,
@@ -73,7 +59,7 @@ export function createSim(
   const platforms = new Map(
     settings.connections.map((id, index) => [id, new Platform(world, new Random(seed, 10 + index), weather)]),
   );
-  const keys = rememberedKeys('sim');
+  const keys = createKeys('sim');
   const scripts = loadScripts((name, source) => mutateScript(mutation, name, source));
   const queue = (name: string) => new JobScripts(keys.bull, name);
   return {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import type { ConnectionId, WorkerId } from '../../src/model.ts';
-import { createKeys } from '../../src/state/keys.ts';
+import { ConnectionKeys, createKeys } from '../../src/state/keys.ts';
 
 const PAGE = readFileSync(new URL('../../SECURITY.md', import.meta.url), 'utf8');
 
@@ -13,9 +13,12 @@ function families(): string[] {
     if (typeof value !== 'string') throw new Error(`keys.${name} is no text: teach this test about it`);
     return value;
   });
-  const ofConnection = Object.values(connection('ID' as ConnectionId)).map((key) =>
-    typeof key === 'string' ? key : (key as (part: string) => string)('LANE'),
-  );
+  const ofOne = connection('ID' as ConnectionId);
+  const names = Object.getOwnPropertyNames(ConnectionKeys.prototype).filter((name) => name !== 'constructor');
+  const ofConnection = names.map((name) => {
+    const key = ofOne[name as keyof ConnectionKeys] as string | ((part: string) => string);
+    return typeof key === 'string' ? key : key('LANE');
+  });
   return [
     ...texts,
     ...Object.values(alerts),

@@ -44,4 +44,21 @@ describe('time that goes by unseen', () => {
     look(3_600_000, 3_600_000);
     expect(gaps).toEqual([]);
   });
+
+  it('is told to all who watch by the same clock, and not to one who began after it', () => {
+    const at = { wall: 1_000_000, monotonic: 500 };
+    const clock = { now: () => at.wall, monotonic: () => at.monotonic };
+    const told: string[] = [];
+    const watch = (name: string) => watchForGaps({ clock }, (ms) => told.push(`${name} ${ms}`));
+    const first = watch('first');
+    const second = watch('second');
+    expect(vi.getTimerCount()).toBe(1);
+    at.wall += 10_000;
+    at.monotonic += 10_000;
+    const late = watch('late');
+    vi.advanceTimersByTime(1_000);
+    expect(told).toEqual(['first 10000', 'second 10000']);
+    for (const each of [first, second, late]) each[Symbol.dispose]();
+    expect(vi.getTimerCount()).toBe(0);
+  });
 });
