@@ -216,19 +216,18 @@ export class ConnectionKeys {
 
 /** Names a conversation's lane: unique over connections, safe as a BullMQ job id and of fixed length. */
 export function laneId(connection: ConnectionId, conversation: string): string {
-  const name = `${connection}\u0000${conversation}`;
-  const known = lanes.get(name);
-  if (known !== undefined) return known;
-  const lane = digest(name);
-  if (lanes.size >= LANES_REMEMBERED) lanes.clear();
-  lanes.set(name, lane);
-  return lane;
+  return digest(`${connection}\u0000${conversation}`);
 }
 
-/** Asked for every message, and of few conversations at a time: about 2 MiB at most. */
-const LANES_REMEMBERED = 10_000;
-const lanes = new Map<string, string>();
+/** Asked for several times per message, and of few texts at a time: about 2 MiB at most. */
+const DIGESTS_REMEMBERED = 10_000;
+const digests = new Map<string, string>();
 
 function digest(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 24);
+  const known = digests.get(text);
+  if (known !== undefined) return known;
+  const made = createHash('sha256').update(text).digest('hex').slice(0, 24);
+  if (digests.size >= DIGESTS_REMEMBERED) digests.clear();
+  digests.set(text, made);
+  return made;
 }

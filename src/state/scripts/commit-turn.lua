@@ -55,14 +55,27 @@ if tonumber(ARGV[10]) > 0 then
 end
 
 local parts, woken = tonumber(ARGV[11]), false
-for _ = 1, parts do
-  local counter = KEYS[10 + tonumber(ARGV[at])]
-  local ordinal = redis.call('INCRBY', counter, 1)
-  redis.call('PEXPIRE', counter, ARGV[7])
-  redis.call('RPUSH', KEYS[6], string.format('%.0f', ordinal) .. '\n' .. ARGV[at + 1])
-  at = at + 2
+local given, entries = {}, {}
+for i = 1, parts do
+  local counter = tonumber(ARGV[at + 2 * i - 2])
+  given[counter] = (given[counter] or 0) + 1
 end
+local ordinals = {}
+for counter, n in pairs(given) do
+  ordinals[counter] = redis.call('INCRBY', KEYS[10 + counter], n) - n
+  redis.call('PEXPIRE', KEYS[10 + counter], ARGV[7])
+end
+for i = 1, parts do
+  local counter = tonumber(ARGV[at + 2 * i - 2])
+  ordinals[counter] = ordinals[counter] + 1
+  entries[i] = string.format('%.0f', ordinals[counter]) .. '\n' .. ARGV[at + 2 * i - 1]
+end
+at = at + 2 * parts
 if parts > 0 then
+  -- Lua hands over a few thousand values at once.
+  for first = 1, parts, 1000 do
+    redis.call('RPUSH', KEYS[6], unpack(entries, first, math.min(first + 999, parts)))
+  end
   redis.call('HINCRBY', KEYS[10], 'replies', parts)
   if redis.call('HGET', KEYS[7], 'active') ~= '1' then
     woken = true

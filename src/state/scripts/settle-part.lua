@@ -12,16 +12,17 @@
 --      or {'head', Redis ms, entry}
 -- Repeating it with the same settlement id changes nothing and answers the same. A copy that arrives late, after later
 -- settlements of the same delivery, must not settle another part: the entry is no longer the head then.
-if ARGV[2] == '1' and redis.call('HGET', KEYS[2], 'token') ~= ARGV[1] then
+local state = redis.call('HMGET', KEYS[2], 'token', 'settled', 'active')
+if ARGV[2] == '1' and state[1] ~= ARGV[1] then
   return { 'fenced' }
 end
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 local action = ARGV[7]
-if redis.call('HGET', KEYS[2], 'settled') ~= ARGV[3] and redis.call('LINDEX', KEYS[1], 0) == ARGV[4] then
+if state[2] ~= ARGV[3] and redis.call('LINDEX', KEYS[1], 0) == ARGV[4] then
   redis.call('HSET', KEYS[2], 'settled', ARGV[3])
-  redis.call('HDEL', KEYS[2], 'started')
   if action == 'keep' then
+    redis.call('HDEL', KEYS[2], 'started')
     redis.call('HINCRBY', KEYS[4], 'sendRetries', 1)
     redis.call('HSET', KEYS[2], 'code', ARGV[9], 'reason', ARGV[10])
     if ARGV[8] == '1' then
@@ -29,7 +30,7 @@ if redis.call('HGET', KEYS[2], 'settled') ~= ARGV[3] and redis.call('LINDEX', KE
     end
   else
     local head = redis.call('LPOP', KEYS[1])
-    redis.call('HDEL', KEYS[2], 'attempts', 'since', 'doubt', 'code', 'reason')
+    redis.call('HDEL', KEYS[2], 'started', 'attempts', 'since', 'doubt', 'code', 'reason')
     if action == 'done' then
       redis.call('HINCRBY', KEYS[4], ARGV[8], 1)
     elseif action == 'replace' then
@@ -52,7 +53,7 @@ if entry then
   redis.call('HSETNX', KEYS[2], 'since', now)
   return { 'head', now, entry }
 end
-if redis.call('HGET', KEYS[2], 'active') == '1' then
+if state[3] == '1' then
   redis.call('HSET', KEYS[2], 'active', '0')
   redis.call('HDEL', KEYS[2], 'since')
   redis.call('PEXPIRE', KEYS[2], ARGV[6])

@@ -7,7 +7,7 @@
 --       (ms), then per bucket: count, window (ms)
 -- Returns {'started'}, {'wait', how long (ms)}, or {'fenced'}: someone newer delivers this outbox. Repeating it with the same
 -- attempt id after it was started changes nothing.
-local state = redis.call('HMGET', KEYS[1], 'token', 'started')
+local state = redis.call('HMGET', KEYS[1], 'token', 'started', 'attempts')
 if ARGV[2] == '1' and state[1] ~= ARGV[1] then
   return { 'fenced' }
 end
@@ -66,6 +66,5 @@ for i = 1, buckets do
   redis.call('RPUSH', KEYS[4 * i - 2], string.format('%.0f', now))
   redis.call('PEXPIRE', KEYS[4 * i - 2], ARGV[2 * i + 6])
 end
-redis.call('HSET', KEYS[1], 'started', ARGV[3])
-redis.call('HINCRBY', KEYS[1], 'attempts', 1)
+redis.call('HSET', KEYS[1], 'started', ARGV[3], 'attempts', tonumber(state[3] or '0') + 1)
 return { 'started' }
