@@ -76,7 +76,7 @@ export class Holdfast implements AsyncDisposable {
       cwd: this.#dir,
       log,
       env: { ...gateway.env, ...(probe === undefined ? {} : { BENCH_LAG_FILE: `${log}.lag` }) },
-      nodeArgs: [...(process.env.PROF ? process.env.PROF.split(' ') : []), ...(probe === undefined ? [] : ['--import', probe])],
+      nodeArgs: probe === undefined ? [] : ['--import', probe],
     });
     this.#started.push(started);
     return started;
@@ -185,7 +185,7 @@ export class HoldfastProcess {
   readonly #process: ChildProcess;
 
   constructor(args: readonly string[], { cwd, log, env, nodeArgs }: ProcessOptions) {
-    this.#log = log; (this as any).log = log;
+    this.#log = log;
     const out = openSync(log, 'w');
     this.startedAt = performance.timeOrigin + performance.now();
     this.#process = spawn(process.execPath, [...nodeArgs, CLI, ...args], {
