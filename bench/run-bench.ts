@@ -1,6 +1,7 @@
 /** Runs rows one after the other, so that nothing else of ours is on the machine; in brief, side by side. */
-import { availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os';
+
 import { execFile } from 'node:child_process';
+import { availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os';
 import { promisify } from 'node:util';
 import PQueue from 'p-queue';
 import type { BenchResult, Machine, RowResult } from './report/result.ts';

@@ -6,8 +6,8 @@ import { Redis } from 'ioredis';
 import { Agent as HttpPool } from 'undici';
 import WebSocket, { type RawData } from 'ws';
 import { createAgent } from '../../src/agents/create-agent.ts';
-import type { RawOrders, RawSettings } from '../support/raw-client.ts';
 import { obey } from '../support/child.ts';
+import type { RawOrders, RawSettings } from '../support/raw-client.ts';
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as RawSettings;
 const { gatewayUrl, apiBaseUrl, redisUrl, work } = settings;

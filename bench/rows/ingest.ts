@@ -6,12 +6,14 @@ import type { Bench, Outcome, Row } from '../row.ts';
 import { type BenchGateway, startGateway } from '../support/gateway.ts';
 import { Holdfast } from '../support/holdfast.ts';
 import { cpuMicros } from '../support/proc.ts';
-import { Stage } from '../support/stage.ts';
 import { startRawClient } from '../support/raw-client.ts';
+import { Stage } from '../support/stage.ts';
 
 const EVENTS = { full: 40_000, brief: 2_000 };
 const CHATS = 500;
 const ROUNDS = 5;
+/** Until the compiler of V8 has seen enough, on both sides. */
+const WARM_UPS = 4;
 
 export const ingest: Row = {
   name: 'ingest',
@@ -38,7 +40,7 @@ async function saturated(bench: Bench, appendfsync: 'everysec' | 'always'): Prom
     await floorSide(bench, stage, floorRedis, events, 'store'),
     ...(appendfsync === 'everysec' ? [await floorSide(bench, stage, floorRedis, events, 'parse')] : []),
   ];
-  const measured = await interleave(bench, contestants, { rounds: ROUNDS });
+  const measured = await interleave(bench, contestants, { rounds: ROUNDS, warmUps: WARM_UPS });
   const rate = compare({
     what: `ingest saturated, AOF ${appendfsync}`,
     unit: 'events/s',

@@ -33,7 +33,7 @@ export const peers: Row = {
     await using stage = new Stage();
     const contestants = [await holdfastSide(bench, stage)];
     for (const peer of PEERS) contestants.push(await peerSide(bench, stage, peer));
-    const measured = await interleave(bench, contestants, { rounds: 3 });
+    const measured = await interleave(bench, contestants, { rounds: 3, warmUps: 3 });
     return {
       comparisons: PEERS.map(({ name }) =>
         compare({

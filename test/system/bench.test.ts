@@ -1,6 +1,5 @@
 /** `npm run bench`, as short as it gets: every row still measures something. How much is nobody's business here. */
-import { readdir, realpath } from 'node:fs/promises';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -110,9 +110,11 @@ local function wake(lane, rewake)
     if rewake then
       return
     end
-    activation = text(redis.call('HINCRBY', state, 'activation', 1))
-    redis.call('HSET', state, 'active', '1')
-    redis.call('PERSIST', state)
+    if activation then
+      redis.call('PERSIST', state)
+    end
+    activation = text(tonumber(activation or '0') + 1)
+    redis.call('HSET', state, 'active', '1', 'activation', activation)
     redis.call('ZADD', KEYS[5], text(now), ARGV[10 + lane])
   elseif not rewake then
     return
@@ -178,10 +180,11 @@ for _, lane in ipairs(order) do
 end
 
 if last > skip then
-  redis.call('HSET', KEYS[2], 'bytes', text(bytes), 'writer', ARGV[2], 'items', text(from + last))
+  local place = { 'bytes', text(bytes), 'writer', ARGV[2], 'items', text(from + last) }
   if cursor and keepCursor then
-    redis.call('HSET', KEYS[2], 'cursor', cursor)
+    place[7], place[8] = 'cursor', cursor
   end
+  redis.call('HSET', KEYS[2], unpack(place))
   if #fresh > 0 then
     local set = KEYS[6 + number % 3]
     redis.call('SADD', set, unpack(fresh))
