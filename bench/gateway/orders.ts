@@ -11,6 +11,8 @@ export interface Talk {
   /** Over all sessions. */
   readonly chats: number;
   readonly shape: EventShape;
+  /** Only so many of the sessions that are live are talked to. @defaultValue all */
+  readonly sessions?: number;
 }
 
 export interface GatewayOrders {

@@ -131,8 +131,12 @@ export class Holdfast implements AsyncDisposable {
 
   /** Waits for {@link stored} to reach a number. @returns when it did, ms since the epoch */
   async untilStored(count: number): Promise<number> {
-    return await untilFound(`${count} messages to be stored`, async () =>
-      (await this.stored()) >= count ? performance.timeOrigin + performance.now() : undefined,
+    // Each look asks for the counters of all connections: thousands of them are not to be what keeps Redis busy.
+    const everyMs = Math.max(2, this.#options.connections / 20);
+    return await untilFound(
+      `${count} messages to be stored`,
+      async () => ((await this.stored()) >= count ? performance.timeOrigin + performance.now() : undefined),
+      { everyMs },
     );
   }
 
