@@ -94,7 +94,7 @@ function greet(ws: WebSocket, raw: Duplex, sessions: Sessions, options: DoorOpti
     found.link = { ws, raw };
     found.seq += 1;
     send({ op: 0, s: found.seq, t, d });
-    sessions.confirmed(found);
+    sessions.confirmed(found, t);
   };
   ws.on('message', (data: RawData) => {
     const { op, d } = JSON.parse(String(data)) as { op: number; d: Record<string, unknown> };

@@ -11,20 +11,25 @@ export interface Talk {
   /** Over all sessions. */
   readonly chats: number;
   readonly shape: EventShape;
+  /** Only so many of the sessions that are live are talked to. @defaultValue all */
+  readonly sessions?: number;
 }
 
 export interface GatewayOrders {
   /** Resolves when so many sessions are live at once. */
   untilLive: { readonly ask: { readonly count: number }; readonly answer: { readonly at: number } };
-  /** How many are live, and since `after` were confirmed when. */
   look: {
-    readonly ask: { readonly after: number };
+    readonly ask: Record<string, never>;
     readonly answer: {
       readonly live: number;
-      readonly confirmedAt: readonly number[];
       /** Of any socket, ms. */
       readonly longestBeatGapMs: number;
     };
+  };
+  /** Resumes that were confirmed since `after`. */
+  resumed: {
+    readonly ask: { readonly after: number };
+    readonly answer: { readonly resumed: readonly { readonly account: string; readonly at: number }[] };
   };
   /** Pushes events as fast as they are taken; answers when the last was handed to the kernel. */
   flood: { readonly ask: Talk; readonly answer: { readonly startedAt: number; readonly endedAt: number } };
@@ -35,6 +40,4 @@ export interface GatewayOrders {
     readonly ask: Talk & { readonly perSecond: number; readonly answered: boolean };
     readonly answer: { readonly latencies: readonly number[] };
   };
-  /** Ends all sockets and forgets nothing. */
-  drop: { readonly ask: Record<string, never>; readonly answer: Record<string, never> };
 }

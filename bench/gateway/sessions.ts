@@ -13,8 +13,10 @@ export interface Session {
 export class Sessions {
   readonly #byId = new Map<string, Session>();
   readonly #live = new Set<Session>();
-  /** When sessions were confirmed (READY or RESUMED), ms since the epoch, in order. */
-  readonly confirmedAt: number[] = [];
+  /** When the newest session was confirmed (READY or RESUMED), ms since the epoch. */
+  confirmedAt = 0;
+  /** Each Resume that was confirmed: of whom, and when, ms since the epoch. */
+  readonly resumed: { readonly account: string; readonly at: number }[] = [];
   /** The longest time between two heartbeats of one socket, ms. */
   longestBeatGapMs = 0;
   #made = 0;
@@ -36,9 +38,10 @@ export class Sessions {
   }
 
   /** READY or RESUMED was sent. */
-  confirmed(session: Session): void {
+  confirmed(session: Session, how: 'READY' | 'RESUMED'): void {
     this.#live.add(session);
-    this.confirmedAt.push(performance.timeOrigin + performance.now());
+    this.confirmedAt = performance.timeOrigin + performance.now();
+    if (how === 'RESUMED') this.resumed.push({ account: session.account, at: this.confirmedAt });
     const { size } = this.#live;
     const due = this.#waiting.filter(({ count }) => size >= count);
     this.#waiting = this.#waiting.filter(({ count }) => size < count);

@@ -32,7 +32,7 @@ export class People {
 
   /** Sessions in turn, {@link PER_WRITE} events each, so that no one's turn is late by much. */
   async flood(talk: Talk): Promise<GatewayOrders['flood']['answer']> {
-    const sessions = this.#sessions.live;
+    const sessions = this.#sessions.live.slice(0, talk.sessions);
     const frames = new FrameBuffer();
     const perSession = Math.max(1, Math.floor(talk.chats / sessions.length));
     const perWrite = Math.min(PER_WRITE, Math.ceil(talk.events / sessions.length));

@@ -14,18 +14,11 @@ obey<GatewayOrders & { address: { ask: object; answer: { port: number } } }>({
   address: () => ({ port: door.port }),
   async untilLive({ count }) {
     await door.sessions.untilLive(count);
-    return { at: door.sessions.confirmedAt[door.sessions.confirmedAt.length - 1] ?? 0 };
+    return { at: door.sessions.confirmedAt };
   },
-  look: ({ after }) => ({
-    live: door.sessions.live.length,
-    confirmedAt: door.sessions.confirmedAt.filter((at) => at > after),
-    longestBeatGapMs: door.sessions.longestBeatGapMs,
-  }),
+  look: () => ({ live: door.sessions.live.length, longestBeatGapMs: door.sessions.longestBeatGapMs }),
+  resumed: ({ after }) => ({ resumed: door.sessions.resumed.filter(({ at }) => at > after) }),
   flood: (talk) => said.flood(talk),
   floodAnswered: (talk) => said.floodAnswered(talk),
   pace: async (order) => ({ latencies: await said.pace(order) }),
-  drop: () => {
-    for (const { link } of door.sessions.live) link?.ws.terminate();
-    return {};
-  },
 });

@@ -1,6 +1,7 @@
 /** The death of a process that held N connections, until its sibling has resumed all of them. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { startRedis } from '../../test/support/redis.ts';
-import { compare } from '../compare.ts';
+import { type Comparison, compare, median } from '../compare.ts';
 import type { Bench, Row } from '../row.ts';
 import { startGateway } from '../support/gateway.ts';
 import { Holdfast } from '../support/holdfast.ts';
@@ -10,45 +11,69 @@ import { Stage } from '../support/stage.ts';
 import { untilFound } from '../support/wait.ts';
 
 const SIZES = { full: [1, 100, 1_000], brief: [2] };
+const SETTLE_MS = 2_000;
 const now = () => performance.timeOrigin + performance.now();
 
 export const takeover: Row = {
   name: 'takeover',
   title: 'Takeover after SIGKILL',
   async run(bench) {
-    const found: { size: number; held: number[]; raw: number[] }[] = [];
+    const found: { size: number; held: number[]; perOne: number[]; raw: number[] }[] = [];
     for (const size of bench.brief ? SIZES.brief : SIZES.full) {
       const rounds = bench.brief || size === 1_000 ? 1 : 3;
-      const one = { size, held: [] as number[], raw: [] as number[] };
+      const one = { size, held: [] as number[], perOne: [] as number[], raw: [] as number[] };
       for (let n = 0; n < rounds; n += 1) {
         bench.say(`${size} connections, round ${n + 1} of ${rounds}`);
-        one.raw.push(await resumeAll(bench, size));
-        one.held.push(await killHolder(bench, size));
+        const taken = await killHolder(bench, size);
+        one.held.push(taken.ms);
+        one.perOne.push(taken.ms / taken.connections);
+        one.raw.push(await resumeAll(bench, taken.connections));
+        bench.say(`${taken.connections} were taken over in ${Math.round(taken.ms)} ms`);
       }
       found.push(one);
     }
     return {
-      comparisons: found.map(({ size, held, raw }) =>
-        compare({
-          what: `takeover of ${size} after SIGKILL of their process`,
-          unit: 'ms',
-          subject: { name: 'Holdfast', samples: held },
-          against: { name: 'connect + Hello + Resume alone', samples: raw },
-        }),
-      ),
+      comparisons: [
+        ...found.map(({ size, held, raw }) =>
+          compare({
+            what: `takeover of ${size === 1 ? '1' : `about ${size}`} after SIGKILL of their process`,
+            unit: 'ms',
+            subject: { name: 'Holdfast', samples: held },
+            against: { name: 'connect + Hello + Resume alone', samples: raw },
+          }),
+        ),
+        ...growth(found),
+      ],
       notes: [
-        'Takeover: `worker --processes 2`, half of the connections each; one child gets SIGKILL, and what is timed ends when the gateway has confirmed a Resume of each of its connections to the other one. It holds as many of its own meanwhile. Floor: a warm process on `ws` that does nothing but resume so many.',
+        'Takeover: `worker --processes 2`, about half of the connections each (shares are even only within a tenth). One child gets SIGKILL; what is timed ends when the gateway has confirmed a Resume of every connection that this child held a moment before, by the other child or by the one that is forked in its place. The survivor goes on with its own half meanwhile. Noticing the death, fencing, and jobs are within the time. Floor: a warm process on `ws` that does nothing but resume as many.',
       ],
     };
   },
 };
 
-async function killHolder(bench: Bench, size: number): Promise<number> {
+/** Whether the time of each grows with their number. */
+function growth(found: readonly { readonly size: number; readonly perOne: readonly number[] }[]): Comparison[] {
+  const [few, many] = found.slice(-2);
+  if (few === undefined || many === undefined) return [];
+  return [
+    compare({
+      what: `takeover, per connection of about ${many.size}`,
+      unit: 'ms',
+      subject: { name: 'Holdfast', samples: [median(many.perOne)] },
+      against: { name: `per connection of about ${few.size}`, samples: [median(few.perOne)] },
+      goal: { kind: 'at most', ratio: 1 },
+    }),
+  ];
+}
+
+/** @returns how many the killed one held, and how long it took until all of them were resumed */
+async function killHolder(bench: Bench, size: number): Promise<{ readonly connections: number; readonly ms: number }> {
   await using stage = new Stage();
   const redis = stage.add(await startRedis({ appendfsync: 'everysec' }));
   const gateway = stage.add(await startGateway(bench));
-  const holdfast = stage.add(await Holdfast.install({ redis, gateway, connections: 2 * size }));
-  const capacity = String(2 * size);
+  const connections = size === 1 ? 1 : 2 * size;
+  const holdfast = stage.add(await Holdfast.install({ redis, gateway, connections }));
+  const capacity = String(connections);
   const parent = holdfast.start('worker', '--roles', 'connections', '--processes', '2', '--capacity', capacity);
   await parent.ready();
   const children = await untilFound('two children', () => {
@@ -57,18 +82,32 @@ async function killHolder(bench: Bench, size: number): Promise<number> {
   });
   await holdfast.bothKnown(2);
   await holdfast.start('scheduler').ready();
-  await gateway.ask('untilLive', { count: 2 * size });
-  const victim = await untilFound('a child that holds its half', async () => {
-    const held = await holdfast.heldBy();
-    return children.find((pid) => held.get(pid) === size);
-  });
+  await gateway.ask('untilLive', { count: connections });
+  // Their cursors are stored by then: what is killed earlier has no session to resume.
+  await delay(SETTLE_MS);
+  const held = await holdfast.heldBy();
+  const [victim] = children.toSorted((one, other) => farFrom(size, held.get(one)) - farFrom(size, held.get(other)));
+  const lost = new Set(held.get(victim ?? 0));
+  if (victim === undefined || lost.size === 0) throw new Error('no child holds anything');
   const killedAt = now();
   process.kill(victim, 'SIGKILL');
-  return await untilFound('all to be resumed', async () => {
-    const { confirmedAt } = await gateway.ask('look', { after: killedAt });
-    const last = confirmedAt[size - 1];
-    return last === undefined ? undefined : last - killedAt;
-  });
+  const resumedAt = await untilFound(
+    'all to be resumed',
+    async () => {
+      const { resumed } = await gateway.ask('resumed', { after: killedAt });
+      // The first Resume of each: the child that is forked in its place gets some of them a little later.
+      const first = new Map<string, number>();
+      for (const { account, at } of resumed.toReversed()) first.set(account, at);
+      const times = [...lost].map((appId) => first.get(`QQBot token-of-${appId}`));
+      return times.some((at) => at === undefined) ? undefined : Math.max(...times.map(Number));
+    },
+    { everyMs: 50 },
+  );
+  return { connections: lost.size, ms: resumedAt - killedAt };
+}
+
+function farFrom(size: number, held: readonly string[] = []): number {
+  return held.length === 0 ? Number.POSITIVE_INFINITY : Math.abs(held.length - size);
 }
 
 async function resumeAll(bench: Bench, size: number): Promise<number> {

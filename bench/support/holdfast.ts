@@ -58,7 +58,7 @@ export class Holdfast implements AsyncDisposable {
       connections: Array.from({ length: options.connections }, (_, n) => ({
         id: idOf(n),
         platform: 'qq',
-        appId: String(102_000_000 + n),
+        appId: appIdOf(n),
         clientSecret: `secret-of-bot-${n}`,
         apiBaseUrl,
         tokenUrl,
@@ -109,22 +109,16 @@ export class Holdfast implements AsyncDisposable {
     return await Promise.all(this.#places().map(async ({ lease }) => parseLease(await this.client.hgetall(lease))));
   }
 
-  /** Connections by the pid of their holder. */
-  async heldBy(): Promise<ReadonlyMap<number, number>> {
+  /** App ids of the connections that each process holds, by its pid. */
+  async heldBy(): Promise<ReadonlyMap<number, readonly string[]>> {
     const pipeline = this.client.pipeline();
     for (const { lease } of this.#places()) pipeline.hget(lease, 'owner');
-    const held = new Map<number, number>();
-    for (const [, owner] of (await pipeline.exec()) ?? []) {
+    const held = new Map<number, string[]>();
+    for (const [n, [, owner]] of ((await pipeline.exec()) ?? []).entries()) {
       const pid = Number(String(owner).split('/').at(-1));
-      held.set(pid, (held.get(pid) ?? 0) + 1);
+      held.set(pid, [...(held.get(pid) ?? []), appIdOf(n)]);
     }
     return held;
-  }
-
-  /** Scripts that clients have asked Redis for since it was started. */
-  async scripts(): Promise<number> {
-    const stats = await this.client.info('commandstats');
-    return Number(/^cmdstat_evalsha:calls=(\d+)/m.exec(stats)?.[1] ?? 0);
   }
 
   /** Messages stored so far, over all connections. */
@@ -137,8 +131,12 @@ export class Holdfast implements AsyncDisposable {
 
   /** Waits for {@link stored} to reach a number. @returns when it did, ms since the epoch */
   async untilStored(count: number): Promise<number> {
-    return await untilFound(`${count} messages to be stored`, async () =>
-      (await this.stored()) >= count ? performance.timeOrigin + performance.now() : undefined,
+    // Each look asks for the counters of all connections: thousands of them are not to be what keeps Redis busy.
+    const everyMs = Math.max(2, this.#options.connections / 20);
+    return await untilFound(
+      `${count} messages to be stored`,
+      async () => ((await this.stored()) >= count ? performance.timeOrigin + performance.now() : undefined),
+      { everyMs },
     );
   }
 
@@ -163,6 +161,11 @@ export class Holdfast implements AsyncDisposable {
     await Promise.all(this.#started.map((each) => (this.#options.redis === null ? each.stop() : each.kill())));
     await rm(this.#dir, { recursive: true, force: true });
   }
+}
+
+/** Of the n-th connection. */
+function appIdOf(n: number): string {
+  return String(102_000_000 + n);
 }
 
 function idOf(n: number) {

@@ -4,7 +4,8 @@
  * one before goes on then, and status, metrics and the log say so.
  */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, realpath, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { sleep } from '../async/abort.ts';
 import { type Config, loadConfig } from '../config.ts';
@@ -29,6 +30,8 @@ export interface LiveConfigOptions {
   readonly log: Logger;
   /** @defaultValue reads the file of `initial` again */
   load?(): Config;
+  /** When `initial` was read at the earliest, ms since the epoch. @defaultValue the start of the process */
+  readonly readSince?: number;
 }
 
 /** For file systems that tell of no change, and after a refusal for what is missing beside the file, ms. */
@@ -37,18 +40,20 @@ const LOOK_EVERY_MS = 5_000;
 export class LiveConfig {
   #current: Config;
   #standing: ConfigStanding = { refused: null, restartNeeded: [] };
-  /** Content of the files at the last look; at the first one they are read in any case, as they may have changed since the start. */
+  /** Content of the files at the last look; `null` at the first one: they may have changed since the start. */
   #seen: string | null = null;
   #looking: Promise<void> = Promise.resolve();
   readonly #listeners = new Set<ConfigListener>();
   readonly #askListeners = new Set<() => void>();
   readonly #options: LiveConfigOptions;
   readonly #load: () => Config;
+  readonly #readSince: number;
 
   constructor(options: LiveConfigOptions) {
     const { initial } = options;
     this.#options = options;
     this.#current = initial;
+    this.#readSince = options.readSince ?? performance.timeOrigin;
     this.#load = options.load ?? (() => loadConfig({ file: initial.file ?? undefined }));
   }
 
@@ -108,6 +113,8 @@ export class LiveConfig {
       return;
     }
     const content = await contentOf(this.#current.files);
+    // Not read twice for nothing: of ten thousand connections that takes seconds, in which nothing else happens.
+    if (this.#seen === null && (await areOlder(this.#current.files, this.#readSince))) this.#seen = content;
     const changed = content !== this.#seen;
     if (!changed && !asked && this.#standing.refused === null) return;
     let next: Config;
@@ -174,6 +181,21 @@ async function assertWritten(file: string): Promise<void> {
   const text = await readFile(file, 'utf8').catch(() => null);
   if (text?.trim() !== '') return;
   throw new ConfigError([`${file}: is empty; to hold no connection any more, write "connections: []"`]);
+}
+
+/** Clocks of file systems tick coarsely, ms. */
+const TICK_MS = 2_000;
+
+/** Whether what stands in all of them stood there before `then` (ms since the epoch) already. */
+async function areOlder(files: readonly string[], then: number): Promise<boolean> {
+  for (const file of files) {
+    // The change time tells of a file that was moved here, too, whatever its content's age.
+    const found = await stat(file).catch(() => null);
+    if (found === null || Math.max(found.mtimeMs, found.ctimeMs) > then - TICK_MS) return false;
+    // Behind a link on its way, another file that is as old may stand there now.
+    if ((await realpath(file)) !== resolve(file)) return false;
+  }
+  return true;
 }
 
 /** A digest of all of them; a file that cannot be read counts as such. */

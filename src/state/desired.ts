@@ -41,6 +41,8 @@ export interface Placement {
   readonly until: number;
 }
 
+/** Connections applied at once: bounds what waits for an answer of Redis, where a command has a second. */
+const AT_ONCE = 100;
 /** A wished-for placement expires after this, ms. */
 const PLACEMENT_MS = 5_000;
 
@@ -87,19 +89,23 @@ export async function applyDesired(
   options: { readonly removeOthers: boolean; onReplaced?(id: ConnectionId): void },
 ): Promise<ConnectionId[]> {
   const changed: ConnectionId[] = [];
-  for (const connection of wanted) {
+  const applyOne = async (connection: DesiredConnection): Promise<void> => {
     const key = keys.connection(connection.id).desired;
     const text = JSON.stringify(connection);
     const before = await client.get(key);
     if (before !== text) {
+      changed.push(connection.id);
       await client.set(key, text);
       if (connection.source === 'config' && parseDesired(before)?.source === 'runtime') {
         await client.srem(keys.runtimeConnections, connection.id);
         options.onReplaced?.(connection.id);
       }
-      changed.push(connection.id);
     }
     await client.sadd(keys.connections, connection.id);
+  };
+  // Beside one another: every process does this at its start, and thousands would wait for a round trip or three each.
+  for (let from = 0; from < wanted.length; from += AT_ONCE) {
+    await Promise.all(wanted.slice(from, from + AT_ONCE).map(applyOne));
   }
   if (options.removeOthers) {
     const kept = new Set<string>(wanted.map((connection) => connection.id));

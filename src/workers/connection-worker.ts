@@ -66,6 +66,11 @@ const FETCH_BLOCK_S = 0.5;
 const FETCH_RETRY_MS = 200;
 /** While jobs wait, so many are asked for at a time: after a start or a worker's death each would cost a round trip. */
 const FETCHES_AT_ONCE = 16;
+/**
+ * Between two such lots while attempts of this worker wait for their place, ms: what it holds and cannot begin yet,
+ * another worker might begin sooner, and thousands of leases that only wait have to be renewed all the same.
+ */
+const FETCH_PAUSE_MS = 100;
 /** How long a worker fetches nothing after a job it could not hold: longer than that job stays away, ms. */
 const ASIDE_MS = 700;
 const CAPACITY_POLL_MS = 250;
@@ -137,6 +142,7 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
       // Not a hard bound: the others may be unfit or dead, and a connection without an owner is worse than an uneven load.
       if (overShare) await stepBack(signal);
       try {
+        if (jobsWait && options.hold.pace.longestWaitMs > 0) await sleep(FETCH_PAUSE_MS, { signal });
         await (jobsWait && !overShare ? fetchSome() : fetchOne({ block: !overShare }));
         if (fetchFails) log.info({ event: 'fetch-recovered' }, 'connection jobs are fetched again');
         fetchFails = false;

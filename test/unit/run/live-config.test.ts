@@ -34,6 +34,43 @@ function start(folder: string, { quiet = false } = {}) {
   return { live, lines, events, ids, changes };
 }
 
+describe('the first look', () => {
+  /** @param ageMs - of the files, when the process began to read them */
+  function looking(file: string, ageMs: number) {
+    let loads = 0;
+    const load = () => {
+      loads += 1;
+      return loadConfig({ file });
+    };
+    const readSince = Date.now() + ageMs;
+    const log = pino({ level: 'silent' });
+    const live = new LiveConfig({ initial: loadConfig({ file }), quiet: false, log, load, readSince });
+    return { live, loads: () => loads };
+  }
+
+  it('reads nothing twice that had long stood there when the process began, and notices what changes later', async () => {
+    const folder = folderWith({ 'holdfast.yaml': yaml('a'), secret: 'first-secret' });
+    const { live, loads } = looking(join(folder, 'holdfast.yaml'), 10_000);
+    await live.look();
+    expect(loads()).toBe(0);
+    writeFileSync(join(folder, 'secret'), 'second-secret');
+    await live.look();
+    expect(loads()).toBe(1);
+  });
+
+  it('reads what may have changed since: files that are young, or stand behind a link', async () => {
+    const folder = folderWith({ 'holdfast.yaml': yaml('a'), secret: 'first-secret' });
+    const young = looking(join(folder, 'holdfast.yaml'), 0);
+    await young.live.look();
+    expect(young.loads()).toBe(1);
+    symlinkSync(folder, `${folder}-link`);
+    const linked = looking(join(`${folder}-link`, 'holdfast.yaml'), 10_000);
+    await linked.live.look();
+    unlinkSync(`${folder}-link`);
+    expect(linked.loads()).toBe(1);
+  });
+});
+
 describe('a watched configuration', () => {
   it('is taken over when the file is written in place', async () => {
     const folder = folderWith({ 'holdfast.yaml': yaml('a'), secret: 'first-secret' });
