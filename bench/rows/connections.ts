@@ -55,6 +55,7 @@ export const connections: Row = {
   name: 'connections',
   title: 'Many connections in one process',
   async run(bench) {
+    const calls = await traffic(bench);
     const plain = await measureAll(bench, 'plain');
     const tls = await measureAll(bench, 'TLS');
     return {
@@ -63,7 +64,7 @@ export const connections: Row = {
         ...costs('TLS', tls),
         ...starts(plain, 'plain'),
         ...starts(tls, 'TLS'),
-        await traffic(bench),
+        calls,
         ...lag(plain.held),
         ...growth(plain.held),
       ],
@@ -200,14 +201,14 @@ async function traffic(bench: Bench): Promise<Comparison> {
     // Its sweeps are no traffic of leases, and cannot be told apart from what the worker asks.
     await scheduler.stop();
     await delay(bench.brief ? SETTLE_MS.brief : SETTLE_MS.full);
-    return perSecond(await networkCalls(redis.client(), countMs));
+    return perSecond(await networkCalls(redis.url, countMs));
   };
   const floor = async () => {
     await using stage = new Stage();
     const redis = stage.add(await startRedis({ appendfsync: 'everysec' }));
     stage.add(await startSetEx(bench, { redisUrl: redis.url, connections: size, everyMs: RENEW_EVERY_MS }));
     await delay(2 * RENEW_EVERY_MS);
-    return perSecond(await networkCalls(redis.client(), countMs));
+    return perSecond(await networkCalls(redis.url, countMs));
   };
   return compare({
     what: `lease and heartbeat traffic, ${size} connections`,
