@@ -5,7 +5,7 @@
  */
 
 /** How long frames may be handed over before everything else gets its turn, ms. */
-const SLICE_MS = 8;
+const SLICE_MS = 4;
 /** Of one socket, before the next one's. */
 const IN_A_ROW = 32;
 

@@ -10,9 +10,12 @@ export interface Batch {
   readonly items: readonly IngestItem[];
 }
 
-/** More than one read of a socket brings (64 KiB). */
-const BATCH_EVENTS = 200;
-const BATCH_BYTES = 1 << 20;
+/**
+ * About what one read of a socket brings (64 KiB), and what is written out as one text of less than 128 KiB: longer ones V8
+ * keeps in pages of their own, which it gets from the system and gives back with every batch.
+ */
+const BATCH_EVENTS = 128;
+const BATCH_UNITS = 96 * 1024;
 
 export class Unacknowledged {
   #items: IngestItem[] = [];
@@ -47,12 +50,12 @@ export class Unacknowledged {
     }
   }
 
-  /** The oldest items that are not in flight, at most 200 and about 1 MiB; they are in flight from now on. */
+  /** The oldest items that are not in flight, at most 128 and about 96 Ki units; they are in flight from now on. */
   take(): Batch | null {
     const items: IngestItem[] = [];
     const from = this.#position + this.#inFlight;
     let bytes = 0;
-    while (items.length < BATCH_EVENTS && bytes < BATCH_BYTES) {
+    while (items.length < BATCH_EVENTS && bytes < BATCH_UNITS) {
       const item = this.#items[this.#inFlight + items.length];
       if (item === undefined) break;
       items.push(item);

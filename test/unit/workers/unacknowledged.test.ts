@@ -14,16 +14,16 @@ const items = (from: number, to: number) => Array.from({ length: to - from }, (_
 const ids = (taken: readonly IngestItem[] | undefined) => (taken ?? []).map(({ eventId }) => Number(eventId));
 
 describe('Unacknowledged', () => {
-  it('hands out at most 200 items at a time, each once', () => {
+  it('hands out at most 128 items at a time, each once', () => {
     const pending = new Unacknowledged();
-    pending.push(items(0, 450));
+    pending.push(items(0, 300));
     const sizes = [pending.take(), pending.take(), pending.take(), pending.take()].map((batch) => batch?.items.length);
-    expect(sizes).toEqual([200, 200, 50, undefined]);
+    expect(sizes).toEqual([128, 128, 44, undefined]);
   });
 
-  it('ends a batch at about 1 MiB, and lets a larger item go alone', () => {
+  it('ends a batch at about 96 Ki characters, and lets a larger item go alone', () => {
     const pending = new Unacknowledged();
-    pending.push([item(0, 600_000), item(1, 600_000), item(2, 3 << 20), item(3)]);
+    pending.push([item(0, 60_000), item(1, 60_000), item(2, 300_000), item(3)]);
     expect(ids(pending.take()?.items)).toEqual([0, 1]);
     expect(ids(pending.take()?.items)).toEqual([2]);
     expect(ids(pending.take()?.items)).toEqual([3]);
