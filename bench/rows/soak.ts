@@ -6,12 +6,14 @@ import type { Row } from '../row.ts';
 import { startGateway } from '../support/gateway.ts';
 import { Holdfast } from '../support/holdfast.ts';
 import { residentKib } from '../support/proc.ts';
+import { rememberedBytes } from '../support/remembered.ts';
 import { Stage } from '../support/stage.ts';
 
 const BOTS = 50;
 const CHATS_PER_BOT = 10;
 const PER_SECOND = 100;
 const LOOK_EVERY_MS = { full: 10_000, brief: 500 };
+const WITHOUT_IDS = 'Redis, without what it remembers of messages that are done';
 const LAST_MS = { full: 20 * 60_000, brief: 3_000 };
 
 interface Look {
@@ -46,15 +48,19 @@ export const soak: Row = {
       await Promise.race([answered, delay(bench.brief ? LOOK_EVERY_MS.brief : LOOK_EVERY_MS.full)]);
       const memory = await holdfast.client.info('memory');
       const used = Number(/^used_memory:(\d+)/m.exec(memory)?.[1]);
+      const remembered = await rememberedBytes(holdfast);
       const mib = {
         'connections worker': residentKib(connections.pid) / 1_024,
         'agent and delivery': residentKib(messages.pid) / 1_024,
         scheduler: residentKib(scheduler.pid) / 1_024,
         Redis: used / 2 ** 20,
+        [WITHOUT_IDS]: (used - remembered) / 2 ** 20,
       };
       looks.push({ minutes: (performance.now() - startedAt) / 60_000, mib });
       bench.say(`${Math.round((performance.now() - startedAt) / 1_000)} s of ${Math.round(lastMs / 1_000)}`);
     }
+    const done = await holdfast.stored();
+    const perMessage = (await rememberedBytes(holdfast)) / done;
     const names = Object.keys(looks[0]?.mib ?? {});
     const part = (name: string, from: number, to: number) =>
       looks.slice(Math.floor(looks.length * from), Math.ceil(looks.length * to)).map(({ mib }) => mib[name] ?? 0);
@@ -77,7 +83,7 @@ export const soak: Row = {
         },
       ],
       notes: [
-        `Soak: ${BOTS} bots with ${CHATS_PER_BOT} chats each, ${PER_SECOND} messages a second (${events} in all), each answered. Resident memory of the processes, \`used_memory\` of Redis; what it keeps per message for days (ids for dedupe, reply ordinals) is listed below and grows until its windows are over.`,
+        `Soak: ${BOTS} bots with ${CHATS_PER_BOT} chats each, ${PER_SECOND} messages a second (${events} in all), each answered. Resident memory of the processes, \`used_memory\` of Redis; a message that is done leaves two things behind, its id for dedupe and the ordinal of its replies, about ${Math.round(perMessage)} bytes here, for two to four days (QQ): Redis grows by these until the first of them are let go. The line without them is the total less what \`MEMORY USAGE\` says of them.`,
       ],
     };
   },

@@ -106,13 +106,13 @@ export class Holdfast implements AsyncDisposable {
   }
 
   async leases(): Promise<LeaseRecord[]> {
-    return await Promise.all(this.#places().map(async ({ lease }) => parseLease(await this.client.hgetall(lease))));
+    return await Promise.all(this.places.map(async ({ lease }) => parseLease(await this.client.hgetall(lease))));
   }
 
   /** App ids of the connections that each process holds, by its pid. */
   async heldBy(): Promise<ReadonlyMap<number, readonly string[]>> {
     const pipeline = this.client.pipeline();
-    for (const { lease } of this.#places()) pipeline.hget(lease, 'owner');
+    for (const { lease } of this.places) pipeline.hget(lease, 'owner');
     const held = new Map<number, string[]>();
     for (const [n, [, owner]] of ((await pipeline.exec()) ?? []).entries()) {
       const pid = Number(String(owner).split('/').at(-1));
@@ -124,7 +124,7 @@ export class Holdfast implements AsyncDisposable {
   /** Messages stored so far, over all connections. */
   async stored(): Promise<number> {
     const pipeline = this.client.pipeline();
-    for (const { counters } of this.#places()) pipeline.hget(counters, 'events');
+    for (const { counters } of this.places) pipeline.hget(counters, 'events');
     const answers = (await pipeline.exec()) ?? [];
     return answers.reduce((sum, [, value]) => sum + Number(value ?? 0), 0);
   }
@@ -142,7 +142,7 @@ export class Holdfast implements AsyncDisposable {
 
   /** As if agents had answered everything that waits: the lanes are empty and asleep. */
   async emptyLanes(): Promise<void> {
-    for (const at of this.#places()) {
+    for (const at of this.places) {
       const lanes = await this.client.zrange(at.activeLanes, '0', '-1');
       if (lanes.length === 0) continue;
       const pipeline = this.client.pipeline();
@@ -152,7 +152,8 @@ export class Holdfast implements AsyncDisposable {
     }
   }
 
-  #places() {
+  /** The keys of each connection. */
+  get places() {
     return Array.from({ length: this.#options.connections }, (_, n) => this.keys.connection(idOf(n)));
   }
 
