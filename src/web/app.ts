@@ -6,7 +6,7 @@ import type { RequestListener } from 'node:http';
 import cookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
-import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify';
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify';
 import {
   jsonSchemaTransform,
   jsonSchemaTransformObject,
@@ -72,7 +72,7 @@ export async function serveWeb(options: WebOptions): Promise<Web> {
   let handler: RequestListener = () => undefined;
   const app = fastify({
     loggerInstance: log.child({ role: 'web' }) as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT,
     // Bull Board's own clients wait for Redis for as long as it is away.
     handlerTimeout: ANSWER_MS,
