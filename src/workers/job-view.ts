@@ -39,6 +39,9 @@ export function createJobView(job: Job, log: Logger): JobView {
     close() {
       clearTimeout(timer);
       progress = null;
+      // How it ended is what people look for.
+      if (lines.length > 0) job.log(lines.join('\n')).catch(note);
+      lines = [];
     },
   };
 }
