@@ -43,8 +43,10 @@ interface Idle {
   readonly cpuMicrosPerSecond: number;
 }
 
+type Idleness = Pick<Idle, 'residentKib' | 'cpuMicrosPerSecond'>;
+
 interface Held extends Idle {
-  /** CPU per event of a flood on one of the connections. */
+  /** CPU per event of a flood on one of the connections, without what the idle ones take meanwhile. */
   readonly eventMicros: number;
   readonly redisMicros: number;
   /** Under a flood over all of them; `null`: not asked for with so many. */
@@ -71,7 +73,7 @@ export const connections: Row = {
       plots: plots(plain, tls),
       notes: [
         'Per connection: what a process with so many connections has more than the same with one, divided by their number; both sides identified, beat and were then left alone. Floor: `ws` sockets that identify and beat, and nothing else. CPU is of the worker only. Start: from the start of the process to READY of the last one, identify limit lifted, jobs waiting in the queue, no scheduler running; the floor needs no token, no lease and no job.',
-        'CPU per event: a flood on one connection while the others are idle, so that batches are as full with one as with ten thousand. The lag is taken under a flood over all 1 000, nothing held back. TLS stops at 5 000, for the time that the row takes. A process needs a file per connection and a few more (`ulimit -n`): `holdfast doctor` says whether there are enough.',
+        'CPU per event: a flood on one connection while the others are idle, so that batches are as full with one as with ten thousand; what these take meanwhile is in their own rows and taken off here. The lag is taken under a flood over all 1 000, nothing held back. TLS stops at 5 000, for the time that the row takes. A process needs a file per connection and a few more (`ulimit -n`): `holdfast doctor` says whether there are enough.',
         'Lease and heartbeat traffic: all commands that the worker process sends to Redis while its connections are idle (renewals with heartbeats, locks of jobs, its own report), seen by MONITOR, no scheduler running, less what it sends with one connection. Floor, counted in the same way: a process that renews a lease of each connection by a SET EX every 1.5 s, as often as Holdfast does.',
       ],
     };
@@ -119,7 +121,7 @@ async function measureHeld(bench: Bench, transport: Transport, size: number): Pr
   const { at } = await live;
   const startMs = at - worker.startedAt;
   await delay(bench.brief ? SETTLE_MS.brief : SETTLE_MS.full);
-  const found = await idle(bench, worker.pid);
+  const [found, redisIdle] = await Promise.all([idle(bench, worker.pid), idle(bench, redis.pid)]);
 
   // The first flood wakes the lanes, which agents would do their part of; the second is measured.
   const events = bench.brief ? EVENTS.brief : EVENTS.full;
@@ -129,10 +131,16 @@ async function measureHeld(bench: Bench, transport: Transport, size: number): Pr
     await holdfast.untilStored(due);
   };
   await flood(1);
-  const [cpu, redisCpu] = [cpuMicros(worker.pid), cpuMicros(redis.pid)];
-  await flood(1);
-  const eventMicros = (cpuMicros(worker.pid) - cpu) / events;
-  const redisMicros = (cpuMicros(redis.pid) - redisCpu) / events;
+  const stored = await holdfast.storedBy();
+  const busy = stored.findIndex((count) => count > 0);
+  const [cpu, redisCpu, began] = [cpuMicros(worker.pid), cpuMicros(redis.pid), performance.now()];
+  await gateway.ask('flood', { events, chats: BUSY_CHATS, shape: 'c2c', sessions: 1 });
+  await holdfast.untilStoredOf(busy, (stored[busy] ?? 0) + events);
+  const seconds = (performance.now() - began) / 1_000;
+  const perEvent = (micros: number, { cpuMicrosPerSecond }: Idleness) =>
+    (micros - seconds * cpuMicrosPerSecond) / events;
+  const eventMicros = perEvent(cpuMicros(worker.pid) - cpu, found);
+  const redisMicros = perEvent(cpuMicros(redis.pid) - redisCpu, redisIdle);
   if (!bench.brief && size !== GOAL_AT) return { size, startMs, ...found, eventMicros, redisMicros, lagMs: null };
   await flood(size);
   await worker.lagMs();
@@ -140,7 +148,7 @@ async function measureHeld(bench: Bench, transport: Transport, size: number): Pr
   return { size, startMs, ...found, eventMicros, redisMicros, lagMs: await worker.lagMs() };
 }
 
-async function idle(bench: Bench, pid: number): Promise<Pick<Idle, 'residentKib' | 'cpuMicrosPerSecond'>> {
+async function idle(bench: Bench, pid: number): Promise<Idleness> {
   await delay(bench.brief ? SETTLE_MS.brief : SETTLE_MS.full);
   const idleMs = bench.brief ? IDLE_MS.brief : IDLE_MS.full;
   const before = cpuMicros(pid);

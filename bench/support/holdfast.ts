@@ -121,12 +121,24 @@ export class Holdfast implements AsyncDisposable {
     return held;
   }
 
-  /** Messages stored so far, over all connections. */
-  async stored(): Promise<number> {
+  /** Messages stored so far, by connection. */
+  async storedBy(): Promise<number[]> {
     const pipeline = this.client.pipeline();
     for (const { counters } of this.places) pipeline.hget(counters, 'events');
-    const answers = (await pipeline.exec()) ?? [];
-    return answers.reduce((sum, [, value]) => sum + Number(value ?? 0), 0);
+    return ((await pipeline.exec()) ?? []).map(([, value]) => Number(value ?? 0));
+  }
+
+  /** Messages stored so far, over all connections. */
+  async stored(): Promise<number> {
+    return (await this.storedBy()).reduce((sum, each) => sum + each, 0);
+  }
+
+  /** Waits until so many messages of one connection are stored: looks at that one only, thousands may lie idle beside it. */
+  async untilStoredOf(connection: number, count: number): Promise<void> {
+    const counters = this.keys.connection(idOf(connection)).counters;
+    await untilFound(`${count} messages of one connection to be stored`, async () =>
+      Number(await this.client.hget(counters, 'events')) >= count ? true : undefined,
+    );
   }
 
   /** Waits for {@link stored} to reach a number. @returns when it did, ms since the epoch */
