@@ -59,7 +59,10 @@ describe('a running `up` with two holding processes', () => {
     );
     // Two dials: the new one, and the changed one.
     expect(await identityOf('qq-main')).toEqual({ ...before, sockets: before.sockets + 2 });
-    expect(up.lines.filter(({ event }) => event === 'config.reloaded')).toEqual([
+    // Each process reads the file for itself, and the children may be done first.
+    const reloads = () => up.lines.filter(({ event }) => event === 'config.reloaded');
+    await waitUntil('the parent to say so', () => reloads().length > 0);
+    expect(reloads()).toEqual([
       expect.objectContaining({ added: ['qq-third'], changed: ['qq-second'], removed: [], pid: up.pid }),
     ]);
     expect((await installation.connection('qq-second')).counters).toMatchObject({ resumed: 1, identified: 1 });
