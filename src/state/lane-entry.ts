@@ -50,7 +50,7 @@ export function decodeMessage(entry: string): StoredMessage {
   const raw = entry.slice(end + 1);
   const header = JSON.parse(entry.slice(0, end)) as Header;
   const [receivedAt, platformAt, eventId, scene, chat, sender, text, attachments, reply, retried] = header;
-  const read = (quote: Quote) => (typeof quote === 'string' ? quote : raw.substr(...quote));
+  const read = (quote: Quote) => (typeof quote === 'string' ? quote : raw.slice(quote[0], quote[0] + quote[1]));
   const readOr = (quote: Quote | null) => (quote === null ? null : read(quote));
   return {
     kind: 'message',

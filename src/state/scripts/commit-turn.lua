@@ -6,7 +6,8 @@
 -- ARGV: 1 turn token, 2 turn id, 3 check token and turn id ('1' or '0'), 4 lane id, 5 entries of history kept, 6 history kept for
 --       (ms), 7 reply counters kept for (ms), 8 dead letters kept (about), 9 idle lanes are remembered for (ms),
 --       10 number of history entries, 11 of parts, 12 of dead letters, then
---       per reply counter: what it must stand at ('' whatever it is); the history entries; per part: number of its reply counter (1-based), part (JSON without ordinal);
+--       per reply counter: what it must stand at ('' whatever it is); the history entries;
+--       per part: number of its reply counter (1-based), part (JSON without ordinal);
 --       per dead letter: number of fields and values, then these
 -- Returns {'stale'}; {'used', what each reply counter stands at}: not as it must, and nothing was changed;
 --      or {'done', '1' when messages are left, activation of the outbox if it has to be woken, else '0'}

@@ -4,7 +4,7 @@
 -- KEYS: lease, cursor, counters, records, activeLanes, three sets of seen ids, then per distinct lane: lane, laneState
 -- ARGV: 1 fencing token, 2 writer, 3 position of the first item (counted per writer), 4 cursor that the writer
 --       started from ('' none, or it could not be read), 5 dedupe window (ms), 6 limit of bytes pending, 7 instance full ('1' or ''),
---       8 safeguards: cursor, dedupe, fence (three times '1' or '0'), 9 more bytes than all messages of the batch have,
+--       8 safeguards: cursor, dedupe, fence (three times '1' or '0'), 9 bytes of all its messages, or more,
 --       10 number of distinct lanes n, then n lane ids, then per item: number of its lane (1-based) if it is a message,
 --       else its kind, event id ('' none), entry, cursor after ('' unchanged, '-': one of a later item of this batch
 --       covers it)
