@@ -62,7 +62,7 @@ export function superviseChild(options: ChildSupervisorOptions): SupervisedChild
     tellReady = resolve;
   });
 
-  const liveOnce = async (): Promise<void> => {
+  const liveOnce = async () => {
     const child = fork(options.script, options.args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     current = child;
     let identity: ChildReady | undefined;
@@ -75,21 +75,30 @@ export function superviseChild(options: ChildSupervisorOptions): SupervisedChild
       child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
     });
     current = undefined;
-    if (stopping.signal.aborted) return;
-    log.error({ event: 'child-died', child: options.name, childPid: child.pid, reason }, 'a child process ended');
+    return { pid: child.pid, identity, reason };
+  };
+
+  /** @returns how long its end is followed by nothing, ms */
+  const afterEnd = async ({ pid, identity, reason }: Awaited<ReturnType<typeof liveOnce>>, young: number) => {
+    const delayMs = young <= 1 ? 0 : backoffDelay(RESTART_BACKOFF, young - 2, Math.random());
+    const startsInMs = Math.max(options.restartAfterMs, delayMs);
+    log.error(
+      { event: 'child-died', child: options.name, childPid: pid, reason, startsInMs },
+      'a child process ended; it is started again',
+    );
     if (identity !== undefined) await options.onDeath(identity, `its process ended (${reason})`);
+    return startsInMs;
   };
 
   const loop = async (): Promise<void> => {
     let young = 0;
     while (!stopping.signal.aborted) {
       const startedAt = performance.now();
-      await liveOnce();
+      const life = await liveOnce();
       young = performance.now() - startedAt < YOUNG_MS ? young + 1 : 0;
       if (stopping.signal.aborted) return;
-      const delayMs = young <= 1 ? 0 : backoffDelay(RESTART_BACKOFF, young - 2, Math.random());
-      const pauseMs = Math.max(options.restartAfterMs, delayMs);
-      if (pauseMs > 0) await sleep(pauseMs, { signal: stopping.signal }).catch(() => undefined);
+      const startsInMs = await afterEnd(life, young);
+      if (startsInMs > 0) await sleep(startsInMs, { signal: stopping.signal }).catch(() => undefined);
     }
   };
   const done = loop();
