@@ -7,6 +7,12 @@ import type { RedisPlace } from './redis-place.ts';
 
 export type AppendFsync = 'always' | 'everysec';
 
+/**
+ * How an append-only file is kept short: rewritten when it has doubled, but not below this size. Redis's own 64 MB are
+ * reached every two seconds of a flood, and each page that Redis writes to meanwhile is copied first (docs/performance.md).
+ */
+export const REWRITE_FROM = ['--auto-aof-rewrite-min-size', '256mb'] as const;
+
 /** The log is kept from growing over the years: one old file remains. */
 const MAX_LOG_BYTES = 1_000_000;
 
@@ -46,6 +52,7 @@ function serverArguments(place: RedisPlace, appendfsync: AppendFsync): string[] 
   return [
     ...['--port', '0', '--unixsocket', place.socket, '--unixsocketperm', '700'],
     ...['--dir', place.dataDir, '--appendonly', 'yes', '--appendfsync', appendfsync, '--save', ''],
+    ...REWRITE_FROM,
     ...['--maxmemory-policy', 'noeviction', '--daemonize', 'no', '--loglevel', 'notice'],
   ];
 }

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis, type RedisOptions } from 'ioredis';
 import { afterAll, beforeAll } from 'vitest';
+import { REWRITE_FROM } from '../../src/state/redis-process.ts';
 import type { TestCa } from './test-ca.ts';
 
 const START_DEADLINE_MS = 15_000;
@@ -195,7 +196,7 @@ function serverArguments(at: { dir: string; path: string; port: number }, option
 function storageArguments({ aof = true, appendfsync = 'always' }: TestRedisOptions): string[] {
   return [
     ...['--save', '', '--maxmemory-policy', 'noeviction'],
-    ...['--appendonly', aof ? 'yes' : 'no', '--appendfsync', appendfsync],
+    ...['--appendonly', aof ? 'yes' : 'no', '--appendfsync', appendfsync, ...REWRITE_FROM],
   ];
 }
 
