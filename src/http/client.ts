@@ -3,7 +3,7 @@
  * a byte a second is as gone as one that is silent. A failure says whether the request can have reached the server,
  * because only that decides whether a send may be repeated.
  */
-import { Agent, type Dispatcher } from 'undici';
+import { type Dispatcher, Pool } from 'undici';
 import { TransientError } from '../errors.ts';
 import { createDialer, type Dialer } from './proxy/dialer.ts';
 import { TunnelFailure } from './proxy/tunnel.ts';
@@ -44,13 +44,13 @@ export class HttpFailure extends TransientError {
   }
 }
 
-export interface HttpClientOptions {
+export interface HttpSocketsOptions {
   /** Opens the sockets. @defaultValue one that goes straight to the target, within 5000 ms */
   readonly dialer?: Dialer;
   /** Longest body that is read, bytes. @defaultValue 4 MiB */
   readonly maxBodyBytes?: number;
-  /** Sockets kept per origin. @defaultValue 64 */
-  readonly connections?: number;
+  /** Sockets per origin; calls beyond wait for one. `null`: as many as there are calls. @defaultValue 64 */
+  readonly connections?: number | null;
 }
 
 /**
@@ -68,70 +68,115 @@ export interface HttpClient {
    * @throws the signal's own reason when it aborts
    */
   request(request: HttpRequest, options: { signal: AbortSignal }): Promise<HttpAnswer>;
-  /** Cuts every connection. The client stays usable and dials anew. */
+  /** Cuts every call of this client, and none of others. It stays usable; its next calls dial anew. */
   destroy(): Promise<void>;
 }
 
-export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
+export interface LentHttpClient extends HttpClient {
+  /** Cuts every call of this client. Sockets between calls are left to others. */
+  cut(): void;
+}
+
+/** Sockets that clients share: idle ones of one serve the next call of another to the same origin. */
+export interface HttpSockets {
+  client(): LentHttpClient;
+}
+
+/** A client with sockets of its own. */
+export function createHttpClient(options: HttpSocketsOptions = {}): HttpClient {
+  return createHttpSockets(options).client();
+}
+
+export function createHttpSockets(options: HttpSocketsOptions = {}): HttpSockets {
   const { maxBodyBytes = 4 * 1024 * 1024, connections = 64 } = options;
   const dialer = options.dialer ?? createDialer({ router: () => ({ kind: 'direct' }) });
-  const newPool = () => ({
+  /** By origin. Made with the first call, left behind after a failure. */
+  const pools = new Map<string, Sockets>();
+
+  const poolFor = (origin: string): Sockets => {
+    const known = pools.get(origin);
+    if (known !== undefined) return known;
+    const made = new Sockets(origin, dialer, connections);
+    pools.set(origin, made);
+    return made;
+  };
+  /** Calls that follow dial anew; those in flight finish on the old sockets, each at its own deadline. */
+  const leave = (origin: string, pool: Sockets) => {
+    if (pools.get(origin) === pool) pools.delete(origin);
+    return pool.closeWhenIdle();
+  };
+
+  return {
+    client() {
+      const cuts = new Set<() => void>();
+      const cut = () => {
+        for (const each of cuts) each();
+      };
+      return {
+        async request(request, { signal }) {
+          signal.throwIfAborted();
+          const url = new URL(request.url);
+          const pool = poolFor(url.origin);
+          pool.calls += 1;
+          try {
+            const limit = request.maxBodyBytes ?? maxBodyBytes;
+            return await exchange({ pool: pool.pool, dialer, request, url, maxBodyBytes: limit, signal, cuts });
+          } catch (error) {
+            if (error instanceof HttpFailure) void leave(url.origin, pool);
+            throw error;
+          } finally {
+            pool.calls -= 1;
+            if (pool.isLeft) void pool.closeWhenIdle();
+          }
+        },
+        cut,
+        async destroy() {
+          cut();
+          await Promise.all([...pools].map(([origin, pool]) => leave(origin, pool)));
+        },
+      };
+    },
+  };
+}
+
+/** Sockets to one origin, and how many calls are out on them. */
+class Sockets {
+  readonly pool: Pool;
+  calls = 0;
+  isLeft = false;
+
+  constructor(origin: string, { connect }: Dialer, connections: number | null) {
     // The two timeouts are off because the deadline of the call covers them.
-    agent: new Agent({
-      connect: dialer.connect,
+    this.pool = new Pool(origin, {
+      connect,
       headersTimeout: 0,
       bodyTimeout: 0,
       keepAliveTimeout: IDLE_FOR_MS,
       keepAliveMaxTimeout: IDLE_FOR_MS,
       connections,
-    }),
-    calls: 0,
-  });
-  /** Made with the first call: thousands of connections have nothing to ask for most of the time. */
-  let pool: ReturnType<typeof newPool> | null = null;
-  /** Left behind after a failure, with calls that are still out. */
-  const leaving = new Set<ReturnType<typeof newPool>>();
+    });
+  }
 
-  return {
-    async request(request, { signal }) {
-      signal.throwIfAborted();
-      pool ??= newPool();
-      const used = pool;
-      used.calls += 1;
-      try {
-        return await exchange(used.agent, dialer, request, request.maxBodyBytes ?? maxBodyBytes, signal);
-      } catch (error) {
-        // Calls that follow dial anew; those in flight finish on the old pool, each at its own deadline.
-        if (error instanceof HttpFailure && pool === used) {
-          leaving.add(used);
-          pool = null;
-        }
-        throw error;
-      } finally {
-        used.calls -= 1;
-        if (pool !== used && used.calls === 0) {
-          leaving.delete(used);
-          used.agent.destroy().catch(() => {});
-        }
-      }
-    },
-    async destroy() {
-      const all = pool === null ? [...leaving] : [pool, ...leaving];
-      pool = null;
-      await Promise.all(all.map(({ agent }) => agent.destroy()));
-    },
-  };
+  /** At once where no call is out; else whoever ends the last one calls again. Never rejects. */
+  async closeWhenIdle(): Promise<void> {
+    this.isLeft = true;
+    if (this.calls === 0) await this.pool.destroy().catch(() => {});
+  }
 }
 
-function exchange(
-  pool: Agent,
-  dialer: Dialer,
-  request: HttpRequest,
-  maxBodyBytes: number,
-  signal: AbortSignal,
-): Promise<HttpAnswer> {
+interface Exchange {
+  readonly pool: Pool;
+  readonly dialer: Dialer;
+  readonly request: HttpRequest;
+  readonly url: URL;
+  readonly maxBodyBytes: number;
+  readonly signal: AbortSignal;
+  /** Where to leave a way to cut it while it is out. */
+  readonly cuts: Set<() => void>;
+}
+
+function exchange({ pool, dialer, request, url, maxBodyBytes, signal, cuts }: Exchange): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
-    const url = new URL(request.url);
     let controller: Dispatcher.DispatchController | undefined;
     let over: { readonly reason: Error } | undefined;
     let status = 0;
@@ -144,6 +189,7 @@ function exchange(
       over = { reason };
       clearTimeout(timer);
       signal.removeEventListener('abort', onAbort);
+      cuts.delete(cut);
       settle();
     };
     const fail = (code: HttpFailure['code'], why: string, cause?: unknown) => {
@@ -162,6 +208,8 @@ function exchange(
       fail('DEADLINE', `no answer within ${request.deadlineMs} ms${waiting}`);
     }, request.deadlineMs);
     signal.addEventListener('abort', onAbort, { once: true });
+    const cut = () => fail('TRANSPORT', 'cut on this side');
+    cuts.add(cut);
 
     const body = request.json === undefined ? null : JSON.stringify(request.json);
     const handler: Dispatcher.DispatchHandler = {

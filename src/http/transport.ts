@@ -1,11 +1,12 @@
 /**
  * All the ways one connection speaks to its platform: HTTP and WebSockets by the same route. It belongs to the core,
  * which makes one for each tenure and each sender and takes it away at the end: an adapter that ignores its signals
- * then has nothing left to speak through.
+ * then has nothing left to speak through. Sockets of HTTP that are idle belong to the route: thousands of connections
+ * ask the same few hosts, and each would dial for two or three calls.
  */
-import { createHttpClient, type HttpClient, HttpFailure } from './client.ts';
-import { createDialer } from './proxy/dialer.ts';
-import { createRouter, describeRoute, type RouteSettings } from './proxy/route.ts';
+import { createHttpSockets, type HttpClient, HttpFailure, type HttpSockets } from './client.ts';
+import { createDialer, type Dialer } from './proxy/dialer.ts';
+import { createRouter, describeRoute, type Router, type RouteSettings } from './proxy/route.ts';
 import { openWebSocket, type WebSocketHandle, type WebSocketListener, type WebSocketRequest } from './web-socket.ts';
 
 export interface Transport {
@@ -24,13 +25,47 @@ export interface OwnedTransport extends Transport {
 export interface TransportOptions extends RouteSettings {
   /** Authorities to trust, PEM. @defaultValue those of Node, with NODE_EXTRA_CA_CERTS */
   readonly ca?: string;
+  /** HTTP sockets per host, over all transports of a route; `null`: as many as there are calls. @defaultValue `null` */
+  readonly socketsPerHost?: number | null;
+}
+
+/** Transports that share their route, and the HTTP sockets on it. */
+export interface TransportRoute {
+  open(): OwnedTransport;
 }
 
 /** @throws Error when the proxy's URL cannot be read, which the configuration would have told */
-export function createTransport(options: TransportOptions): OwnedTransport {
+export function createTransportRoute(options: TransportOptions): TransportRoute {
   const router = createRouter(options);
   const dialer = createDialer({ router, ca: options.ca });
-  const client = createHttpClient({ dialer });
+  const shared = createHttpSockets({ dialer, connections: options.socketsPerHost ?? null });
+  return { open: () => openTransport({ router, dialer, shared }) };
+}
+
+/**
+ * One with sockets of its own: destroying it closes them all.
+ *
+ * @throws Error when the proxy's URL cannot be read, which the configuration would have told
+ */
+export function createTransport(options: TransportOptions): OwnedTransport {
+  const transport = createTransportRoute(options).open();
+  return {
+    ...transport,
+    async destroy() {
+      await transport.destroy();
+      await transport.http.destroy();
+    },
+  };
+}
+
+interface Shared {
+  readonly router: Router;
+  readonly dialer: Dialer;
+  readonly shared: HttpSockets;
+}
+
+function openTransport({ router, dialer, shared }: Shared): OwnedTransport {
+  const client = shared.client();
   const sockets = new Set<WebSocketHandle>();
   let destroyed = false;
 
@@ -69,7 +104,7 @@ export function createTransport(options: TransportOptions): OwnedTransport {
       destroyed = true;
       for (const socket of sockets) socket.terminate();
       sockets.clear();
-      await client.destroy();
+      client.cut();
     },
   };
 }

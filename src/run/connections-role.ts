@@ -76,6 +76,7 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     },
     (reason) => log.debug({ reason }, 'presence'),
   );
+  const openTransport = transportsBy(config, null);
   const hold: HoldDeps = {
     client: fenced,
     keys,
@@ -84,7 +85,7 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     keeper,
     adapters: options.adapters,
     credentialsOf: (connection) => options.credentials.fresh(connection),
-    openTransport: transportsBy(config),
+    openTransport,
     budgetFor: (platform, account) => createBudget(fenced, keys, platform, account),
     openPump: (request) => openPump(options, request),
     pace: createAttemptPace(),
@@ -117,7 +118,7 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     connections: () => options.live.current.connections.filter(({ enabled }) => enabled),
     isHeld: (id) => worker.isHeld(id),
     adapters: options.adapters,
-    openTransport: transportsBy(config),
+    openTransport,
     clock: systemClock,
     log,
     signal: ended.signal,

@@ -11,7 +11,7 @@ import { liveAgent } from './live-agent.ts';
 import type { LiveConfig } from './live-config.ts';
 import type { Role } from './role.ts';
 import type { Storage } from './storage.ts';
-import { sharedTransportsBy } from './transports.ts';
+import { SENDERS_SOCKETS, transportsBy } from './transports.ts';
 
 export interface MessageRoleOptions {
   readonly config: Config;
@@ -34,7 +34,7 @@ export function startAgentRole(options: MessageRoleOptions): Role {
     agent: liveAgent(live),
     adapters,
     credentialsOf: (connection) => credentials.of(connection),
-    openTransport: sharedTransportsBy(config),
+    openTransport: transportsBy(config, SENDERS_SOCKETS),
     safeguards,
     measurements,
     lockMs: config.timings.turnLockMs,
@@ -55,7 +55,7 @@ export function startDeliveryRole(options: MessageRoleOptions): Role {
     keys: storage.keys,
     adapters,
     credentialsOf: (connection) => credentials.of(connection),
-    openTransport: sharedTransportsBy(config),
+    openTransport: transportsBy(config, SENDERS_SOCKETS),
     safeguards,
     measurements,
     lockMs: config.timings.turnLockMs,

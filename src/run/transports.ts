@@ -1,24 +1,26 @@
 import type { Secrets } from '../adapters/adapter.ts';
 import type { Config } from '../config.ts';
-import { createTransport, type OwnedTransport } from '../http/transport.ts';
+import { createTransportRoute, type OwnedTransport, type TransportRoute } from '../http/transport.ts';
 
-/** Transports by the proxy of each connection, and by the environment for those that name none. */
-export function transportsBy({ proxyEnvironment }: Config): (secrets: Secrets) => OwnedTransport {
-  return ({ proxy }) => createTransport({ proxy, environment: proxyEnvironment });
-}
+/** Of all senders of a process together, per host. */
+export const SENDERS_SOCKETS = 64;
 
 /**
- * The same for senders, one per proxy: they all speak to a few hosts, and nobody takes a sender's transport away, so they
- * share their sockets instead of dialing for nearly every message.
+ * Transports by the proxy of each connection, and by the environment for those that name none. Those of one proxy share
+ * their HTTP sockets.
+ *
+ * @param socketsPerHost - `null`: as many as there are calls, for those that may be long polls
  */
-export function sharedTransportsBy(config: Config): (secrets: Secrets) => OwnedTransport {
-  const open = transportsBy(config);
-  const byProxy = new Map<string | undefined, OwnedTransport>();
-  return (secrets) => {
-    const known = byProxy.get(secrets.proxy);
-    if (known !== undefined) return known;
-    const made = open(secrets);
-    byProxy.set(secrets.proxy, made);
-    return made;
+export function transportsBy(
+  { proxyEnvironment }: Config,
+  socketsPerHost: number | null,
+): (secrets: Secrets) => OwnedTransport {
+  const routes = new Map<string | undefined, TransportRoute>();
+  return ({ proxy }) => {
+    const known = routes.get(proxy);
+    if (known !== undefined) return known.open();
+    const made = createTransportRoute({ proxy, environment: proxyEnvironment, socketsPerHost });
+    routes.set(proxy, made);
+    return made.open();
   };
 }

@@ -64,7 +64,7 @@ export async function keepWarm(options: KeepWarmOptions): Promise<void> {
   }
 }
 
-/** Over a transport of its own, since there is mostly nothing to fetch: thousands that stand ready would cost memory. */
+/** Over a transport that is closed again: there is mostly nothing to fetch. */
 async function warm(connection: WarmConnection, options: KeepWarmOptions): Promise<void> {
   const { id, platform, options: own, secrets } = connection;
   const { adapters, clock, log, signal } = options;

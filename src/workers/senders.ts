@@ -12,7 +12,7 @@ export interface SendersOptions {
   /** By platform. */
   readonly adapters: ReadonlyMap<string, Adapter>;
   credentialsOf(connection: DesiredConnection): Credentials;
-  /** By the route that the connection's secrets and the environment name; senders of one route may share it. */
+  /** By the route that the connection's secrets and the environment name. */
   openTransport(secrets: Secrets): OwnedTransport;
   readonly clock: Clock;
   readonly log: Logger;
