@@ -127,8 +127,8 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
 class KnownSecrets {
   /** Spelling → how often it was registered: two connections may share a secret. */
   readonly #counts = new Map<string, number>();
-  /** Spellings by their first {@link MIN_SECRET_LENGTH} characters; the longest first: a secret in a secret goes with it. */
-  readonly #byStart = new Map<string, string[]>();
+  /** Spellings by their first {@link MIN_SECRET_LENGTH} characters, which thousands of tokens may have in common. */
+  readonly #byStart = new Map<string, Set<string>>();
 
   add(value: string): void {
     for (const spelling of spellingsOf(value)) {
@@ -136,11 +136,9 @@ class KnownSecrets {
       this.#counts.set(spelling, count + 1);
       if (count > 0) continue;
       const start = spelling.slice(0, MIN_SECRET_LENGTH);
-      const alike = [...(this.#byStart.get(start) ?? []), spelling];
-      this.#byStart.set(
-        start,
-        alike.sort((one, other) => other.length - one.length),
-      );
+      const alike = this.#byStart.get(start);
+      if (alike === undefined) this.#byStart.set(start, new Set([spelling]));
+      else alike.add(spelling);
     }
   }
 
@@ -153,9 +151,9 @@ class KnownSecrets {
       }
       this.#counts.delete(spelling);
       const start = spelling.slice(0, MIN_SECRET_LENGTH);
-      const alike = (this.#byStart.get(start) ?? []).filter((other) => other !== spelling);
-      if (alike.length > 0) this.#byStart.set(start, alike);
-      else this.#byStart.delete(start);
+      const alike = this.#byStart.get(start);
+      alike?.delete(spelling);
+      if (alike?.size === 0) this.#byStart.delete(start);
     }
   }
 
@@ -164,14 +162,17 @@ class KnownSecrets {
     let clean = '';
     let from = 0;
     for (let at = 0; at + MIN_SECRET_LENGTH <= text.length; ) {
-      const alike = this.#byStart.get(text.slice(at, at + MIN_SECRET_LENGTH));
-      const found = alike?.find((spelling) => text.startsWith(spelling, at));
-      if (found === undefined) {
+      // The longest: a secret that another one begins with goes with it.
+      let length = 0;
+      for (const spelling of this.#byStart.get(text.slice(at, at + MIN_SECRET_LENGTH)) ?? []) {
+        if (spelling.length > length && text.startsWith(spelling, at)) length = spelling.length;
+      }
+      if (length === 0) {
         at += 1;
         continue;
       }
       clean += text.slice(from, at) + REDACTED;
-      at += found.length;
+      at += length;
       from = at;
     }
     return from === 0 ? text : clean + text.slice(from);
