@@ -22,7 +22,7 @@ export const echo: Row = {
   async run(bench) {
     await using stage = new Stage();
     const contestants = [await holdfastSide(bench, stage), await floorSide(bench, stage)];
-    const measured = await interleave(bench, contestants, { rounds: 3, warmUps: 2 });
+    const measured = await interleave(bench, contestants, { rounds: 5, warmUps: 4 });
     const against = 'the handler called directly';
     return {
       comparisons: [
