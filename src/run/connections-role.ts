@@ -13,6 +13,7 @@ import { announcePresence } from '../state/presence.ts';
 import type { RedisAddress, RedisClient } from '../state/redis.ts';
 import type { Safeguards } from '../state/safeguards.ts';
 import { createAttemptPace } from '../workers/attempt-pace.ts';
+import { BatchSlots } from '../workers/batch-slots.ts';
 import { type ConnectionWorker, startConnectionWorker } from '../workers/connection-worker.ts';
 import { createInboundPump } from '../workers/inbound-pump.ts';
 import { keepWarm } from '../workers/keep-warm.ts';
@@ -77,6 +78,7 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     (reason) => log.debug({ reason }, 'presence'),
   );
   const openTransport = transportsBy(config, null);
+  const slots = new BatchSlots();
   const hold: HoldDeps = {
     client: fenced,
     keys,
@@ -87,7 +89,7 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     credentialsOf: (connection) => options.credentials.fresh(connection),
     openTransport,
     budgetFor: (platform, account) => createBudget(fenced, keys, platform, account),
-    openPump: (request) => openPump(options, request),
+    openPump: (request) => openPump(options, slots, request),
     pace: createAttemptPace(),
     measurements: options.measurements,
     timings: {
@@ -152,7 +154,7 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
   };
 }
 
-function openPump(options: ConnectionsRoleOptions, request: PumpRequest) {
+function openPump(options: ConnectionsRoleOptions, slots: BatchSlots, request: PumpRequest) {
   const { connectionId, platform, ...rest } = request;
   const pump = createInboundPump({
     ...rest,
@@ -161,6 +163,7 @@ function openPump(options: ConnectionsRoleOptions, request: PumpRequest) {
     keys: options.keys,
     turns: options.turns,
     instanceFull: options.instanceFull,
+    slots,
     safeguards: options.safeguards,
     onStored: (lagMs, events) => options.measurements.took('stored', platform, lagMs, events),
   });

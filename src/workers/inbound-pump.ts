@@ -1,6 +1,6 @@
 /**
  * From the adapter's hands into Redis: group commit without a timer. What was pushed is sent at once when nothing is
- * under way, else whatever has gathered by then, two batches in flight at most.
+ * under way, else whatever has gathered by then, a few batches at once (batch-slots.ts).
  *
  * Nothing leaves memory before Redis has answered for it. After an unknown outcome (timeout, connection lost) or a
  * refusal, everything unacknowledged is sent again, oldest first, in as many batches as it takes; the script adds only
@@ -17,6 +17,7 @@ import type { Keys } from '../state/keys.ts';
 import { addLaneJobs, type LaneQueue } from '../state/lane-jobs.ts';
 import type { RedisClient } from '../state/redis.ts';
 import { ALL_SAFEGUARDS, type Safeguards } from '../state/safeguards.ts';
+import { BatchSlots } from './batch-slots.ts';
 import { type Batch, Unacknowledged } from './unacknowledged.ts';
 
 export interface InboundPumpOptions {
@@ -39,6 +40,8 @@ export interface InboundPumpOptions {
   onStored?(lagMs: number, events: number): void;
   /** Redis as a whole is short of memory. @defaultValue never */
   instanceFull?(): boolean;
+  /** Shared by the pumps of a process. @defaultValue its own */
+  readonly slots?: BatchSlots;
   /** @defaultValue all on */
   readonly safeguards?: Safeguards;
   readonly limits?: Partial<InboundLimits>;
@@ -54,7 +57,6 @@ export interface InboundLimits {
 }
 
 const DEFAULT_LIMITS: InboundLimits = { maxEvents: 1_000, maxBytes: 8 << 20, maxPendingBytes: 64 << 20 };
-const BATCHES_IN_FLIGHT = 2;
 /** Between tries while Redis is away or full. */
 const RETRY_MS = 100;
 /** While nothing gets through, it is said again this often, ms. */
@@ -82,6 +84,7 @@ export class InboundPump implements InboundSink {
   readonly #options: InboundPumpOptions;
   readonly #limits: InboundLimits;
   readonly #writer: string;
+  readonly #slots: BatchSlots;
   readonly #pending = new Unacknowledged();
   /** Since when what ends at a position waits, monotonic ms; oldest first. */
   #pushes: { readonly end: number; readonly at: number; readonly events: number }[] = [];
@@ -101,6 +104,7 @@ export class InboundPump implements InboundSink {
   constructor(options: InboundPumpOptions) {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#slots = options.slots ?? new BatchSlots();
     this.#writer = `${options.token}-${randomUUID()}`;
     this.#storedCursor = options.cursor;
   }
@@ -187,24 +191,32 @@ export class InboundPump implements InboundSink {
   }
 
   #sendMore(): void {
-    while (this.#trouble === null && this.#inFlight < BATCHES_IN_FLIGHT && this.#sendOne());
+    while (this.#trouble === null && this.#sendOne());
   }
 
-  /** @returns false when there was nothing to send, or nothing may be sent any more */
+  /** @returns false when there was nothing to send, or nothing may be sent at the moment or any more */
   #sendOne(): boolean {
-    if (this.#stopped !== undefined) return false;
+    if (this.#stopped !== undefined || !this.#slots.take(this.#inFlight)) return false;
     const batch = this.#pending.take();
-    if (batch === null) return false;
-    try {
-      this.#options.assertHeld();
-    } catch (error) {
-      this.#fence(error instanceof FencedError ? error : new FencedError(explain(error), { cause: error }));
+    if (batch === null || !this.#isHeld()) {
+      this.#slots.giveBack(this.#inFlight);
       return false;
     }
     this.#inFlight += 1;
     // Both outcomes are handled inside; nothing is left to reject.
     void this.#store(batch);
     return true;
+  }
+
+  /** Where not, the pump is fenced. */
+  #isHeld(): boolean {
+    try {
+      this.#options.assertHeld();
+      return true;
+    } catch (error) {
+      this.#fence(error instanceof FencedError ? error : new FencedError(explain(error), { cause: error }));
+      return false;
+    }
   }
 
   async #store({ from, items }: Batch): Promise<void> {
@@ -230,6 +242,7 @@ export class InboundPump implements InboundSink {
       outcome = { error };
     }
     this.#inFlight -= 1;
+    this.#slots.giveBack(this.#inFlight);
     if ('answer' in outcome) this.#onAnswer(from, outcome.answer);
     else this.#setTrouble(`Redis did not store inbound: ${explain(outcome.error)}`);
     this.#next();
