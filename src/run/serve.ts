@@ -26,6 +26,7 @@ import { type ProcessIdentity, processIdentity } from './process-identity.ts';
 import type { Role, RoleName } from './role.ts';
 import { RuntimeConnections } from './runtime-connections.ts';
 import { startSchedulerRole } from './scheduler-role.ts';
+import { spareMemory } from './spare-memory.ts';
 import { openStorage, type Storage } from './storage.ts';
 import { openListener, startWebRole } from './web-role.ts';
 import { createWorkerReporter, type WorkerReporter } from './worker-report.ts';
@@ -53,6 +54,7 @@ export interface ServeOptions {
 export async function serve(asked: ServeOptions): Promise<number> {
   const { config, log } = asked;
   reportUncaught(log);
+  spareMemory();
   const stop = foreground(log);
   const starting = controllerForMany();
   void stop.ending.then((reason) => starting.abort(new Error(reason)));
