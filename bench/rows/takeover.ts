@@ -18,16 +18,18 @@ export const takeover: Row = {
   name: 'takeover',
   title: 'Takeover after SIGKILL',
   async run(bench) {
-    const found: { size: number; held: number[]; perOne: number[]; raw: number[] }[] = [];
+    const found: Found[] = [];
     for (const size of bench.brief ? SIZES.brief : SIZES.full) {
-      const rounds = bench.brief || size === 1_000 ? 1 : 3;
-      const one = { size, held: [] as number[], perOne: [] as number[], raw: [] as number[] };
+      const rounds = bench.brief ? 1 : 3;
+      const one: Found = { size, held: [], perOne: [], raw: [], rawPerOne: [] };
       for (let n = 0; n < rounds; n += 1) {
         bench.say(`${size} connections, round ${n + 1} of ${rounds}`);
         const taken = await killHolder(bench, size);
         one.held.push(taken.ms);
         one.perOne.push(taken.ms / taken.connections);
-        one.raw.push(await resumeAll(bench, taken.connections));
+        const rawMs = await resumeAll(bench, taken.connections);
+        one.raw.push(rawMs);
+        one.rawPerOne.push(rawMs / taken.connections);
         bench.say(`${taken.connections} were taken over in ${Math.round(taken.ms)} ms`);
       }
       found.push(one);
@@ -51,17 +53,33 @@ export const takeover: Row = {
   },
 };
 
-/** Whether the time of each grows with their number. */
-function growth(found: readonly { readonly size: number; readonly perOne: readonly number[] }[]): Comparison[] {
+/** Of so many connections, ms of each round, in all and per connection. */
+interface Found {
+  readonly size: number;
+  readonly held: number[];
+  readonly perOne: number[];
+  readonly raw: number[];
+  readonly rawPerOne: number[];
+}
+
+/** Whether the time of each grows with their number, and how that of the floor does. */
+function growth(found: readonly Found[]): Comparison[] {
   const [few, many] = found.slice(-2);
   if (few === undefined || many === undefined) return [];
+  const against = `per connection of about ${few.size}`;
   return [
     compare({
       what: `takeover, per connection of about ${many.size}`,
       unit: 'ms',
       subject: { name: 'Holdfast', samples: [median(many.perOne)] },
-      against: { name: `per connection of about ${few.size}`, samples: [median(few.perOne)] },
+      against: { name: against, samples: [median(few.perOne)] },
       goal: { kind: 'at most', ratio: 1 },
+    }),
+    compare({
+      what: `connect + Hello + Resume alone, per connection of about ${many.size}`,
+      unit: 'ms',
+      subject: { name: 'floor', samples: [median(many.rawPerOne)] },
+      against: { name: against, samples: [median(few.rawPerOne)] },
     }),
   ];
 }

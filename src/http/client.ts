@@ -53,6 +53,11 @@ export interface HttpSocketsOptions {
   readonly connections?: number | null;
 }
 
+/** We ended the call ourselves, which says nothing about the sockets to its host. */
+class CutHere extends HttpFailure {
+  override readonly name = 'HttpFailure';
+}
+
 /**
  * An idle socket is used again for so long, ms, whatever the server offers. Whoever is in between (a forward proxy, a
  * NAT) may end it at an age of its own choice, and a request written at that moment has an unknown fate: a send without
@@ -122,7 +127,7 @@ export function createHttpSockets(options: HttpSocketsOptions = {}): HttpSockets
             const limit = request.maxBodyBytes ?? maxBodyBytes;
             return await exchange({ pool: pool.pool, dialer, request, url, maxBodyBytes: limit, signal, cuts });
           } catch (error) {
-            if (error instanceof HttpFailure) void leave(url.origin, pool);
+            if (error instanceof HttpFailure && !(error instanceof CutHere)) void leave(url.origin, pool);
             throw error;
           } finally {
             pool.calls -= 1;
@@ -192,12 +197,13 @@ function exchange({ pool, dialer, request, url, maxBodyBytes, signal, cuts }: Ex
       cuts.delete(cut);
       settle();
     };
-    const fail = (code: HttpFailure['code'], why: string, cause?: unknown) => {
-      const maybeSent = controller !== undefined;
-      const failure = new HttpFailure(code as 'TRANSPORT', `${request.what}: ${why}`, maybeSent, cause);
+    const failWith = (failure: HttpFailure) => {
       finish(() => reject(failure), failure);
       controller?.abort(failure);
     };
+    const maybeSent = () => controller !== undefined;
+    const fail = (code: HttpFailure['code'], why: string, cause?: unknown) =>
+      failWith(new HttpFailure(code as 'TRANSPORT', `${request.what}: ${why}`, maybeSent(), cause));
     const onAbort = () => {
       finish(() => reject(signal.reason), new Error('aborted'));
       controller?.abort(new Error('aborted'));
@@ -208,7 +214,7 @@ function exchange({ pool, dialer, request, url, maxBodyBytes, signal, cuts }: Ex
       fail('DEADLINE', `no answer within ${request.deadlineMs} ms${waiting}`);
     }, request.deadlineMs);
     signal.addEventListener('abort', onAbort, { once: true });
-    const cut = () => fail('TRANSPORT', 'cut on this side');
+    const cut = () => failWith(new CutHere('TRANSPORT', `${request.what}: cut on this side`, maybeSent()));
     cuts.add(cut);
 
     const body = request.json === undefined ? null : JSON.stringify(request.json);

@@ -17,7 +17,10 @@ afterEach(() => {
 async function platform() {
   const slow: ServerResponse[] = [];
   const sockets = new Set<Socket>();
+  /** Of each request in turn. */
+  const askedBy: Socket[] = [];
   const server = createServer((request, response) => {
+    askedBy.push(request.socket);
     if (request.url === '/slow') slow.push(response);
     else response.end('{}');
   });
@@ -32,6 +35,7 @@ async function platform() {
   return {
     slow,
     sockets,
+    askedBy,
     at: (path: string) => ({ method: 'GET', url: url + path, deadlineMs: 10_000, what: 'call' }) as const,
   };
 }
@@ -53,17 +57,22 @@ describe('transports of one proxy', () => {
   });
 
   it('are ended one by one: what others have asked is answered', async () => {
-    const { slow, at } = await platform();
+    const { slow, askedBy, at } = await platform();
     const open = transportsBy(config, null);
     const [gone, other] = [open(direct), open(direct)];
-    const cut = expect(gone.http.request(at('/slow'), never())).rejects.toMatchObject({ maybeSent: true });
+    // undici takes its sockets in the order of their first use.
     const answered = other.http.request(at('/slow'), never());
+    const cut = expect(gone.http.request(at('/slow'), never())).rejects.toMatchObject({ maybeSent: true });
     await waitUntil('both calls', () => slow.length === 2);
     await gone.destroy();
     await cut;
     await waitUntil('the cut', () => slow.some(({ destroyed }) => destroyed));
     for (const response of slow) response.end('{}');
     expect(await answered).toMatchObject({ status: 200 });
+    // Nor do others dial anew because of it.
+    await freed();
+    await other.http.request(at('/'), never());
+    expect(askedBy.at(-1)).toBe(askedBy[0]);
     await expect(gone.http.request(at('/'), never())).rejects.toMatchObject({ maybeSent: false });
   });
 
