@@ -2,7 +2,7 @@ import type { Secrets } from '../adapters/adapter.ts';
 import type { Config } from '../config.ts';
 import { createTransportRoute, type OwnedTransport, type TransportRoute } from '../http/transport.ts';
 
-/** Of all senders of a process together, per host. */
+/** Of all senders of one role and proxy together, per host. */
 export const SENDERS_SOCKETS = 64;
 
 /**

@@ -9,7 +9,7 @@ export type AppendFsync = 'always' | 'everysec';
 
 /**
  * How an append-only file is kept short: rewritten when it has doubled, but not below this size. Redis's own 64 MB are
- * reached every two seconds of a flood, and each page that Redis writes to meanwhile is copied first (docs/performance.md).
+ * reached every two seconds of a flood, and each page that Redis writes to meanwhile is copied first (docs/adr/0019-speed.md).
  */
 export const REWRITE_FROM = ['--auto-aof-rewrite-min-size', '256mb'] as const;
 

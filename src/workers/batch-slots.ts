@@ -1,7 +1,7 @@
 /**
  * How many batches of inbound may wait for Redis's answer at once. A connection that is flooded alone keeps Redis busy only
- * if several are out: its answers wait while frames are parsed. Thousands that are flooded together would queue work for
- * seconds in Redis, and renewals of leases behind it: so each has few of its own, and what goes beyond is shared.
+ * if several are out: its answers wait while frames are parsed. With as many of each, a flood over thousands would queue
+ * that much more in Redis before the renewals of leases: so each has few of its own, and what goes beyond is shared.
  */
 const OF_EACH = 2;
 const SHARED = 4;

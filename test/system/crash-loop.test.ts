@@ -96,7 +96,7 @@ it('a child that dies whenever it is ready is started ever later; its connection
 
 /** Pids of children that said so, the dead ones too. */
 function readyChildren(parent: ServedProcess): number[] {
-  return parent.lines.flatMap(({ event, pid }) => (event === 'child-ready' && pid !== undefined ? [pid] : []));
+  return readyTimes(parent).map(({ pid }) => pid);
 }
 
 function readyTimes(parent: ServedProcess) {
