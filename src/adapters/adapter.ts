@@ -185,7 +185,10 @@ export type ConnectingPhase = 'discovering' | 'dialing' | 'authenticating' | 're
 export interface HealthReporter {
   /** An attempt is at work; `deadlineAt` (wall ms) is when this phase is given up. */
   connecting(phase: ConnectingPhase, deadlineAt: number): void;
-  /** The platform's own proof came (READY, RESUMED, first completed poll). */
+  /**
+   * The platform's own proof came (READY, RESUMED, first completed poll). Call it after the push that carries the
+   * session: people are told once that is stored.
+   */
   live(how: 'identified' | 'resumed'): void;
   /** The socket or poll is gone or judged dead; `reason` in words a search finds. */
   lost(reason: string): void;

@@ -14,6 +14,7 @@ import type { HealthRecorder } from './health-recorder.ts';
 import { createHostDoubt } from './host-doubt.ts';
 import type { JobView } from './job-view.ts';
 import { instant } from './lease-clock.ts';
+import { liveOnceStored } from './live-once-stored.ts';
 import type { HoldDeps, Tenure } from './tenure.ts';
 import type { TenureEnd } from './tenure-end.ts';
 import { afterRefusal, leaveToAnotherHost, wantedHere } from './wanted-here.ts';
@@ -99,7 +100,11 @@ async function runAdapter(
       secrets,
       cursor: claim.cursor,
       sink: pump.sink,
-      health,
+      health: liveOnceStored(health, {
+        sink: pump.sink,
+        deadlineMs: timings.dialTimeoutMs,
+        signal: stop.signal,
+      }),
       gate: createAttemptGate({
         backoff: timings.backoff,
         healthyAfterMs: timings.healthyAfterMs,

@@ -24,7 +24,9 @@ const capabilities: Capabilities = {
     'the kinds of events asked for (`intents`) were changed',
     'the platform skips numbers in a session',
   ],
-  silentLosses: ['what was written before the very first session'],
+  silentLosses: [
+    'what was written before the very first session was stored, which is when the connection is called live',
+  ],
   acknowledgement: 'implicit-session',
   ordering: 'per-conversation',
   pause: 'pause-socket',
