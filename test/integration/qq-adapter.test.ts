@@ -736,6 +736,20 @@ describe('letting go', () => {
     expect([identified(), resumed()]).toEqual([1, 1]);
   });
 
+  it('by drain while an Identify is out waits for its READY: the new session is for whoever resumes it', async () => {
+    const { qq, hold, identified, resumed } = await platform();
+    const first = hold();
+    // Seen before the event loop reads what the platform answered.
+    await qq.journal.waitForKind('identify', (entry) => entry.outcome === 'accepted');
+    first.drain();
+    expect(await first.done).toBe('drained');
+    expect(first.health.filter(({ what }) => what === 'live')).toEqual([]);
+    qq.user('ALICE').say('said to a session that nobody holds');
+    const second = hold({ cursor: first.sink.storedCursor });
+    await received(second, ['said to a session that nobody holds']);
+    expect([identified(), resumed()]).toEqual([1, 1]);
+  });
+
   it('leaves no timer behind', async () => {
     const { qq, hold } = await platform({ heartbeatIntervalMs: 60_000 });
     const timers = () => process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length;

@@ -51,6 +51,8 @@ export interface SocketReport {
 
 /** After op 9 the close frame with the reason follows within about 100 ms (tencent-connect/openclaw-qqbot #18). */
 const CLOSE_FRAME_DUE_MS = 5_000;
+/** How long a drain waits for the READY of an Identify that is out, ms: well within the time that a process has to stop. */
+const LAST_ANSWER_DUE_MS = 3_000;
 /** Added to the silence we promise at most, for timers that fire late, ms. */
 const SILENCE_MARGIN_MS = 2_000;
 
@@ -268,10 +270,26 @@ class HeldSocket {
 
   #armDeadline(): void {
     clearTimeout(this.#deadline);
+    const ms = this.#dueInMs();
+    if (ms !== null) this.#deadline = setTimeout(() => this.#apply({ type: 'overdue' }), ms);
+  }
+
+  #dueInMs(): number | null {
+    const { dialTimeoutMs } = this.#context;
     const due = dueIn(this.#state);
-    if (due === null || due === 'dial') return;
-    const ms = due === 'answer' ? this.#context.dialTimeoutMs : CLOSE_FRAME_DUE_MS;
-    this.#deadline = setTimeout(() => this.#apply({ type: 'overdue' }), ms);
+    switch (due) {
+      case 'answer':
+        return dialTimeoutMs;
+      case 'last-answer':
+        return Math.min(LAST_ANSWER_DUE_MS, dialTimeoutMs);
+      case 'close-frame':
+        return CLOSE_FRAME_DUE_MS;
+      case 'dial':
+      case null:
+        return null;
+      default:
+        return due satisfies never;
+    }
   }
 
   #goLive(how: 'identified' | 'resumed'): void {
@@ -419,6 +437,7 @@ function phaseOf(state: SocketState): ConnectingPhase | null {
       return 'replaying';
     case 'permitting':
     case 'identifying':
+    case 'leaving':
     case 'replaying':
     case 'live':
     case 'refused':

@@ -21,6 +21,7 @@ export interface Received {
  * - `greeting`: the upgrade succeeded, Hello is due
  * - `permitting`: Hello came, the shared budget is asked for one Identify
  * - `identifying`: op 2 is out, READY is due
+ * - `leaving`: the same, and drained meanwhile: the session that READY names is for whoever resumes it
  * - `resuming`: op 6 is out, RESUMED or a first replayed event is due
  * - `replaying`: a replayed event proved the Resume; RESUMED is due after the last one
  * - `live`: READY or RESUMED came
@@ -32,6 +33,7 @@ export type SocketState =
   | { readonly name: 'greeting'; readonly opening: Opening }
   | { readonly name: 'permitting' }
   | { readonly name: 'identifying' }
+  | { readonly name: 'leaving' }
   | { readonly name: 'resuming' }
   | { readonly name: 'replaying' }
   | { readonly name: 'live' }
@@ -140,6 +142,8 @@ function endOf(state: Open, event: SocketEvent): Step | null {
     case 'choked':
       return ended({ cause: 'backpressure' });
     case 'drain':
+      // The session exists at the platform, or will in a moment: what users write goes there, and nobody else can have it.
+      if (state.name === 'identifying' || state.name === 'leaving') return { next: { name: 'leaving' }, effects: [] };
       return ended({ cause: 'drained' });
     default:
       return null;
@@ -157,6 +161,8 @@ function advance(state: Open, event: SocketEvent): Step | null {
       return permitting(state, event);
     case 'identifying':
       return identifying(state, event);
+    case 'leaving':
+      return leaving(state, event);
     case 'resuming':
       return resuming(state, event);
     case 'replaying':
@@ -216,6 +222,22 @@ function identifying(state: Open, event: SocketEvent): Step | null {
       return ended({ cause: 'silence', due: 'READY' });
     default:
       // Events before READY belong to a session of somebody else.
+      return talking(state, event) ?? stray(state, event);
+  }
+}
+
+function leaving(state: Open, event: SocketEvent): Step | null {
+  switch (event.type) {
+    case 'ready':
+      return {
+        next: { name: 'ended', ending: { cause: 'drained' } },
+        effects: [{ do: 'keep-session', received: event.received, ready: event.ready }],
+      };
+    case 'overdue':
+    case 'reconnect-wanted':
+    case 'invalid-session':
+      return ended({ cause: 'drained' });
+    default:
       return talking(state, event) ?? stray(state, event);
   }
 }
@@ -342,6 +364,7 @@ function duringOf(state: Open): During {
     case 'permitting':
       return 'opening';
     case 'identifying':
+    case 'leaving':
       return 'identify';
     case 'resuming':
       return 'resume';
@@ -356,7 +379,7 @@ function duringOf(state: Open): During {
 }
 
 /** How long the platform may take to leave a state, and what we tell people meanwhile. `null`: as long as it lives. */
-export function dueIn(state: SocketState): 'dial' | 'answer' | 'close-frame' | null {
+export function dueIn(state: SocketState): 'dial' | 'answer' | 'last-answer' | 'close-frame' | null {
   switch (state.name) {
     case 'dialing':
       // The dial has its own deadline and ends with an event.
@@ -367,6 +390,8 @@ export function dueIn(state: SocketState): 'dial' | 'answer' | 'close-frame' | n
     case 'resuming':
     case 'replaying':
       return 'answer';
+    case 'leaving':
+      return 'last-answer';
     case 'refused':
       return 'close-frame';
     case 'live':

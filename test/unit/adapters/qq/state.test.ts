@@ -26,6 +26,7 @@ const states = {
   'greeting to resume': { name: 'greeting', opening: 'resume' },
   permitting: { name: 'permitting' },
   identifying: { name: 'identifying' },
+  leaving: { name: 'leaving' },
   resuming: { name: 'resuming' },
   replaying: { name: 'replaying' },
   live: { name: 'live' },
@@ -157,6 +158,7 @@ const table: Readonly<Record<StateName, Row>> = {
   },
   identifying: {
     ...always,
+    drain: 'leaving',
     opened: '-',
     hello: '-',
     'permit-granted': '-',
@@ -169,6 +171,24 @@ const table: Readonly<Record<StateName, Row>> = {
     'reconnect-wanted': 'ended reconnect-wanted',
     'invalid-session': 'refused during identify',
     overdue: 'ended silence (READY)',
+    'refresh-due': '-',
+    closed: 'ended closed during identify',
+  },
+  leaving: {
+    ...always,
+    drain: 'leaving',
+    opened: '-',
+    hello: '-',
+    'permit-granted': '-',
+    'permit-refused': '-',
+    ready: 'ended drained + keep-session',
+    resumed: 'leaving + keep-stray',
+    dispatch: 'leaving + keep-stray',
+    ack: 'leaving + note-ack',
+    'beat-wanted': 'leaving + beat',
+    'reconnect-wanted': 'ended drained',
+    'invalid-session': 'ended drained',
+    overdue: 'ended drained',
     'refresh-due': '-',
     closed: 'ended closed during identify',
   },
@@ -307,7 +327,7 @@ describe('the table of one socket', () => {
     expect(Object.keys(table).sort()).toEqual([...stateNames].sort());
     for (const name of stateNames) expect(Object.keys(table[name]).sort()).toEqual([...eventNames].sort());
     const kinds = new Set(stateNames.map((name) => states[name].name));
-    expect(kinds.size).toBe(9);
+    expect(kinds.size).toBe(10);
   });
 
   it.each(stateNames.flatMap((state) => eventNames.map((event) => [state, event, table[state][event]] as const)))(
@@ -345,6 +365,7 @@ describe('deadlines', () => {
       greeting: 'answer',
       permitting: 'answer',
       identifying: 'answer',
+      leaving: 'last-answer',
       resuming: 'answer',
       replaying: 'answer',
       live: null,
