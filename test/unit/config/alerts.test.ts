@@ -75,7 +75,7 @@ alerts:
   });
 
   it('warn of a webhook that is not encrypted', () => {
-    const text = `${QQ}\nalerts: { sinks: [{ kind: webhook, url: "http://10.0.0.1/x", secret: abcdefgh }] }\n`;
+    const text = `${QQ}\nalerts: { sinks: [{ kind: webhook, url: "http://10.0.0.1/x", secret: key-of-a-hook }] }\n`;
     expect(load(text).warnings).toEqual([expect.stringContaining('alerts.sinks[0].url')]);
   });
 });
