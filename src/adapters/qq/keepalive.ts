@@ -8,6 +8,7 @@
  * @see NousResearch/hermes-agent #19821 (18 h half-open), #24357 (heartbeat task lost), #15490 (idle proxy)
  */
 import type { Clock } from '../../async/clock.ts';
+import { coarseTimer } from '../../async/coarse-timer.ts';
 
 /** What the keepalive sees of its socket. */
 export interface KeepalivePeer {
@@ -48,9 +49,9 @@ export class Keepalive {
   #intervalMs = 0;
   #unansweredBeats = 0;
   #pongSeen = false;
-  #beatTimer: NodeJS.Timeout | undefined;
+  #beatTimer: Disposable | undefined;
   #ackTimer: NodeJS.Timeout | undefined;
-  #pingTimer: NodeJS.Timeout | undefined;
+  #pingTimer: Disposable | undefined;
   #pongTimer: NodeJS.Timeout | undefined;
 
   constructor(peer: KeepalivePeer, options: KeepaliveOptions) {
@@ -61,7 +62,7 @@ export class Keepalive {
   /** The socket is open: pings begin, the first one at once. */
   opened(): void {
     this.#ping();
-    this.#pingTimer = setInterval(() => this.#ping(), this.#options.pingEveryMs);
+    this.#pingLater();
   }
 
   /** Hello named the interval: heartbeats begin, the first at a random time so that many bots do not beat in step. */
@@ -111,17 +112,17 @@ export class Keepalive {
   /** Safe to repeat. */
   stop(): void {
     this.#over = true;
-    clearTimeout(this.#beatTimer);
+    this.#beatTimer?.[Symbol.dispose]();
     clearTimeout(this.#ackTimer);
-    clearInterval(this.#pingTimer);
+    this.#pingTimer?.[Symbol.dispose]();
     clearTimeout(this.#pongTimer);
   }
 
   #beatIn(ms: number): void {
-    this.#beatTimer = setTimeout(() => {
+    this.#beatTimer = coarseTimer(this.#options, ms, () => {
       this.#beat();
       if (!this.#over) this.#beatIn(this.#intervalMs * BEAT_FACTOR);
-    }, ms);
+    });
   }
 
   #beat(): void {
@@ -142,6 +143,13 @@ export class Keepalive {
       const missed = () => this.#unansweredBeats > 0;
       this.#condemn(missed, `no ACK for our heartbeat within ${Math.round(this.#intervalMs)} ms: half-open socket`);
     }, this.#intervalMs);
+  }
+
+  #pingLater(): void {
+    this.#pingTimer = coarseTimer(this.#options, this.#options.pingEveryMs, () => {
+      this.#ping();
+      if (!this.#over) this.#pingLater();
+    });
   }
 
   #ping(): void {

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Keepalive } from '../../../../src/adapters/qq/keepalive.ts';
+import { ROUND_MS } from '../../../../src/async/coarse-timer.ts';
 
 const INTERVAL_MS = 41_250;
 
@@ -38,9 +39,9 @@ describe('heartbeats', () => {
   it('begin at a random time within the interval and go on a little faster than asked for', () => {
     const { other, alive } = keepalive(0.5);
     alive.hello(INTERVAL_MS);
-    vi.advanceTimersByTime(INTERVAL_MS / 2 - 1);
+    vi.advanceTimersByTime(INTERVAL_MS / 2 - ROUND_MS - 1);
     expect(other.beats()).toBe(0);
-    vi.advanceTimersByTime(1);
+    vi.advanceTimersByTime(ROUND_MS + 10);
     expect(other.beats()).toBe(1);
     alive.ack();
     vi.advanceTimersByTime(INTERVAL_MS * 0.8);
@@ -97,7 +98,7 @@ describe('pings', () => {
     const { other, alive } = keepalive();
     alive.opened();
     expect(other.pings()).toBe(1);
-    vi.advanceTimersByTime(24_000);
+    vi.advanceTimersByTime(24_010);
     expect(other.pings()).toBe(4);
     alive.stop();
   });
