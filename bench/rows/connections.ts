@@ -21,6 +21,10 @@ const IDLE_MS = { full: 3_000, brief: 500 };
 const IDLE_TIMES = 5;
 const SETTLE_MS = { full: 3_000, brief: 200 };
 const EVENTS = { full: 20_000, brief: 500 };
+/** Floods beside idle connections: one alone takes half a second, and a collection of garbage falls into it or not. */
+const FLOODS = { full: 7, brief: 2 };
+/** Processes with one connection, of which the median is what a process costs by itself. */
+const ALONE = { full: 3, brief: 1 };
 /** Default of `timings.renewEveryMs`. */
 const RENEW_EVERY_MS = 1_500;
 /** How long calls are counted, ms: several renewals, and whatever else comes every few seconds. */
@@ -46,9 +50,9 @@ interface Idle {
 type Idleness = Pick<Idle, 'residentKib' | 'cpuMicrosPerSecond'>;
 
 interface Held extends Idle {
-  /** CPU per event of a flood on one of the connections, without what the idle ones take meanwhile. */
-  readonly eventMicros: number;
-  readonly redisMicros: number;
+  /** CPU per event of each flood on one of the connections, without what the idle ones take meanwhile. */
+  readonly eventMicros: readonly number[];
+  readonly redisMicros: readonly number[];
   /** Under a flood over all of them; `null`: not asked for with so many. */
   readonly lagMs: number | null;
 }
@@ -72,8 +76,8 @@ export const connections: Row = {
       ],
       plots: plots(plain, tls),
       notes: [
-        'Per connection: what a process with so many connections has more than the same with one, divided by their number; both sides identified, beat and were then left alone. Floor: `ws` sockets that identify and beat, and nothing else. CPU is of the worker only. Start: from the start of the process to READY of the last one, identify limit lifted, jobs waiting in the queue, no scheduler running; the floor needs no token, no lease and no job.',
-        'CPU per event: a flood on one connection while the others are idle, so that batches are as full with one as with ten thousand; what these take meanwhile is in their own rows and taken off here. The lag is taken under a flood over all 1 000, nothing held back. A process needs a file per connection and a few more (`ulimit -n`): `holdfast doctor` says whether there are enough.',
+        'Per connection: what a process with so many connections has more than the same with one, divided by their number; both sides identified, beat and were then left alone. With one connection both were started three times, and the median counts. Floor: `ws` sockets that identify and beat, and nothing else. CPU is of the worker only. Start: from the start of the process to READY of the last one, identify limit lifted, jobs waiting in the queue, no scheduler running; the floor needs no token, no lease and no job.',
+        'CPU per event: seven floods on one connection while the others are idle, so that batches are as full with one as with ten thousand; what these take meanwhile is in their own rows and taken off here. The lag is taken under a flood over all 1 000, nothing held back. A process needs a file per connection and a few more (`ulimit -n`): `holdfast doctor` says whether there are enough.',
         'Lease and heartbeat traffic: all commands that the worker process sends to Redis while its connections are idle (renewals with heartbeats, locks of jobs, its own report), seen by MONITOR, no scheduler running, less what it sends with one connection. Floor, counted in the same way: a process that renews a lease of each connection by a SET EX every 1.5 s, as often as Holdfast does.',
       ],
     };
@@ -89,12 +93,24 @@ async function measureAll(bench: Bench, transport: Transport): Promise<Both> {
   const held: Held[] = [];
   const raw: Idle[] = [];
   for (const size of (bench.brief ? BRIEF_SIZES : SIZES)[transport]) {
+    const times = size > 1 ? 1 : bench.brief ? ALONE.brief : ALONE.full;
     bench.say(`${size} connections, ${transport}, raw ws`);
-    raw.push(await measureRaw(bench, transport, size));
+    raw.push(await middleOf(times, () => measureRaw(bench, transport, size)));
     bench.say(`${size} connections, ${transport}, Holdfast`);
-    held.push(await measureHeld(bench, transport, size));
+    held.push(await middleOf(times, () => measureHeld(bench, transport, size)));
   }
   return { held, raw };
+}
+
+/** Of several processes: the median of their idleness, all else from the last one. */
+async function middleOf<T extends Idle>(times: number, measureOne: () => Promise<T>): Promise<T> {
+  const found = [await measureOne()];
+  while (found.length < times) found.push(await measureOne());
+  return {
+    ...(found.at(-1) as T),
+    residentKib: median(found.map((each) => each.residentKib)),
+    cpuMicrosPerSecond: median(found.map((each) => each.cpuMicrosPerSecond)),
+  };
 }
 
 async function measureRaw(bench: Bench, transport: Transport, size: number): Promise<Idle> {
@@ -123,7 +139,7 @@ async function measureHeld(bench: Bench, transport: Transport, size: number): Pr
   await delay(bench.brief ? SETTLE_MS.brief : SETTLE_MS.full);
   const [found, redisIdle] = await Promise.all([idle(bench, worker.pid), idle(bench, redis.pid)]);
 
-  // The first flood wakes the lanes, which agents would do their part of; the second is measured.
+  // The first flood is to warm up.
   const events = bench.brief ? EVENTS.brief : EVENTS.full;
   const flood = async (sessions: number) => {
     const due = (await holdfast.stored()) + events;
@@ -133,14 +149,19 @@ async function measureHeld(bench: Bench, transport: Transport, size: number): Pr
   await flood(1);
   const stored = await holdfast.storedBy();
   const busy = stored.findIndex((count) => count > 0);
-  const [cpu, redisCpu, began] = [cpuMicros(worker.pid), cpuMicros(redis.pid), performance.now()];
-  await gateway.ask('flood', { events, chats: BUSY_CHATS, shape: 'c2c', sessions: 1 });
-  await holdfast.untilStoredOf(busy, (stored[busy] ?? 0) + events);
-  const seconds = (performance.now() - began) / 1_000;
-  const perEvent = (micros: number, { cpuMicrosPerSecond }: Idleness) =>
-    (micros - seconds * cpuMicrosPerSecond) / events;
-  const eventMicros = perEvent(cpuMicros(worker.pid) - cpu, found);
-  const redisMicros = perEvent(cpuMicros(redis.pid) - redisCpu, redisIdle);
+  const before = stored[busy] ?? 0;
+  const [eventMicros, redisMicros]: [number[], number[]] = [[], []];
+  for (let n = 1; n <= (bench.brief ? FLOODS.brief : FLOODS.full); n += 1) {
+    await holdfast.emptyLanes(holdfast.places.slice(busy, busy + 1));
+    const [cpu, redisCpu, began] = [cpuMicros(worker.pid), cpuMicros(redis.pid), performance.now()];
+    await gateway.ask('flood', { events, chats: BUSY_CHATS, shape: 'c2c', sessions: 1 });
+    await holdfast.untilStoredOf(busy, before + n * events);
+    const seconds = (performance.now() - began) / 1_000;
+    const perEvent = (micros: number, { cpuMicrosPerSecond }: Idleness) =>
+      (micros - seconds * cpuMicrosPerSecond) / events;
+    eventMicros.push(perEvent(cpuMicros(worker.pid) - cpu, found));
+    redisMicros.push(perEvent(cpuMicros(redis.pid) - redisCpu, redisIdle));
+  }
   if (!bench.brief && size !== GOAL_AT) return { size, startMs, ...found, eventMicros, redisMicros, lagMs: null };
   await flood(size);
   await worker.lagMs();
@@ -249,13 +270,13 @@ function lag(held: readonly Held[]): Comparison[] {
 function growth(held: readonly Held[]): Comparison[] {
   const [first, last] = [held[0], held.at(-1)];
   if (first === undefined || last === undefined) return [];
-  const sum = ({ eventMicros, redisMicros }: Held) => eventMicros + redisMicros;
+  const sum = ({ eventMicros, redisMicros }: Held) => eventMicros.map((micros, n) => micros + (redisMicros[n] ?? 0));
   return [
     compare({
       what: `CPU per event in worker and Redis, beside ${last.size - 1} idle connections`,
       unit: 'µs',
-      subject: { name: 'Holdfast', samples: [sum(last)] },
-      against: { name: 'beside none', samples: [sum(first)] },
+      subject: { name: 'Holdfast', samples: sum(last) },
+      against: { name: 'beside none', samples: sum(first) },
     }),
   ];
 }
@@ -275,8 +296,8 @@ function plots(plain: Both, tls: Both): Plot[] {
       x,
       y: { title: 'µs', scale: 'linear' },
       series: [
-        { name: 'worker', points: points(plain.held, (each) => each.eventMicros) },
-        { name: 'Redis', points: points(plain.held, (each) => each.redisMicros) },
+        { name: 'worker', points: points(plain.held, (each) => median(each.eventMicros)) },
+        { name: 'Redis', points: points(plain.held, (each) => median(each.redisMicros)) },
       ],
     },
     {

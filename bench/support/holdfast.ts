@@ -153,8 +153,8 @@ export class Holdfast implements AsyncDisposable {
   }
 
   /** As if agents had answered everything that waits: the lanes are empty and asleep. */
-  async emptyLanes(): Promise<void> {
-    for (const at of this.places) {
+  async emptyLanes(places = this.places): Promise<void> {
+    for (const at of places) {
       const lanes = await this.client.zrange(at.activeLanes, '0', '-1');
       if (lanes.length === 0) continue;
       const pipeline = this.client.pipeline();
