@@ -736,7 +736,7 @@ describe('letting go', () => {
     expect([identified(), resumed()]).toEqual([1, 1]);
   });
 
-  it('by drain while an Identify is out waits for its READY: the new session is for whoever resumes it', async () => {
+  it('by drain while an Identify is out waits for its READY: the session is for whoever resumes it (F10, F34)', async () => {
     const { qq, hold, identified, resumed } = await platform();
     const first = hold();
     // Seen before the event loop reads what the platform answered.

@@ -21,7 +21,7 @@ function tenure({ deadlineMs = 10_000 } = {}) {
 }
 
 describe('a connection whose platform said READY', () => {
-  it('is live once the session is stored, and not before', async () => {
+  it('is live once the session is stored, and not before (F10)', async () => {
     const { said, recorder, health, stored } = tenure();
     health.live('identified');
     await turn();
