@@ -209,6 +209,7 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
     const signal = fetching.signal;
     for (;;) {
       await sleep(REBALANCE_EVERY_MS, { signal });
+      if (surplus(sessions.size, options.share()) === 0) continue;
       const settled = [...sessions.values()].filter((session) => !session.drain.signal.aborted);
       if (surplus(settled.length, options.share()) === 0) continue;
       const newest = settled.at(-1);
