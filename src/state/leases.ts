@@ -16,7 +16,7 @@ const endTenureScript = loadScript('end-tenure');
 const declareDeadScript = loadScript('declare-dead');
 
 /** Connections per renewal call: bounds how long one script blocks Redis (about 2 ms per 1000). */
-const RENEW_CHUNK = 250;
+export const RENEWALS_AT_ONCE = 250;
 
 export type Claim =
   | { readonly kind: 'busy'; readonly leftMs: number; readonly owner: string }
@@ -101,24 +101,11 @@ export type RenewalAnswer =
   | { readonly current: false; readonly because: 'overtaken' | 'forgotten' };
 
 /**
- * Renews leases and writes heartbeats in one step per {@link RENEW_CHUNK} connections.
+ * Renews leases and writes heartbeats in one step. More than {@link RENEWALS_AT_ONCE} keep Redis from everything else.
  *
  * @throws TransientError when Redis gave no answer: nothing may be assumed about the leases
  */
 export async function renewLeases(
-  client: RedisClient,
-  keys: Keys,
-  renewals: readonly Renewal[],
-  leaseMs: number,
-): Promise<RenewalAnswer[]> {
-  const chunks: Promise<RenewalAnswer[]>[] = [];
-  for (let start = 0; start < renewals.length; start += RENEW_CHUNK) {
-    chunks.push(renewChunk(client, keys, renewals.slice(start, start + RENEW_CHUNK), leaseMs));
-  }
-  return (await Promise.all(chunks)).flat();
-}
-
-async function renewChunk(
   client: RedisClient,
   keys: Keys,
   renewals: readonly Renewal[],

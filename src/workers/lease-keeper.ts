@@ -2,13 +2,14 @@
  * Renews the leases of all connections this worker holds, and writes their heartbeats, in one batched step; stops a
  * tenure by itself when its lease can no longer be believed. One keeper per worker process.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { sleep, withDeadline } from '../async/abort.ts';
 import type { Clock } from '../async/clock.ts';
 import { explain, FencedError } from '../errors.ts';
 import type { ConnectionId, FencingToken } from '../model.ts';
 import type { Keys } from '../state/keys.ts';
-import { type RenewalAnswer, renewLeases } from '../state/leases.ts';
+import { RENEWALS_AT_ONCE, type RenewalAnswer, renewLeases } from '../state/leases.ts';
 import type { RedisClient } from '../state/redis.ts';
 import { elapsedBetween, type Instant, instant, leaseMargin } from './lease-clock.ts';
 
@@ -47,7 +48,14 @@ const FENCE_CHECK_MS = 100;
 /** State changes are written at once, but gathered for this long, ms: a flapping connection costs no more. */
 const GATHER_MS = 20;
 
+/** Of a call that renews. */
+interface Failure {
+  readonly reason: string;
+}
+
 interface Kept {
+  /** {@link keyOf} its tenure. */
+  readonly name: string;
   readonly tenure: KeptTenure;
   renewedAt: Instant;
 }
@@ -71,7 +79,8 @@ export class LeaseKeeper {
   }
 
   keep(tenure: KeptTenure): void {
-    this.#tenures.set(keyOf(tenure), { tenure, renewedAt: tenure.claimedAt });
+    const name = keyOf(tenure);
+    this.#tenures.set(name, { name, tenure, renewedAt: tenure.claimedAt });
     this.writeSoon(tenure);
   }
 
@@ -138,9 +147,28 @@ export class LeaseKeeper {
   #lastFailed = false;
 
   async #renew(names: readonly string[]): Promise<void> {
+    const held = names.filter((name) => this.#tenures.has(name));
+    if (held.length === 0) return;
+    const lots: Promise<Failure | null>[] = [];
+    for (let start = 0; start < held.length; start += RENEWALS_AT_ONCE) {
+      // What thousands of heartbeats take to write would keep everything else waiting, and be garbage all at once.
+      if (start > 0) await setImmediate();
+      lots.push(this.#renewLot(held.slice(start, start + RENEWALS_AT_ONCE)));
+    }
+    const failure = (await Promise.all(lots)).find((each) => each !== null);
+    const { log } = this.#options;
+    const failedBefore = this.#lastFailed;
+    this.#lastFailed = failure !== undefined;
+    if (failure === undefined && failedBefore) log.info({ event: 'renewal-recovered' }, 'leases are renewed again');
+    if (failure !== undefined && !failedBefore)
+      log.warn({ event: 'renewal-failed', reason: failure.reason }, 'leases not renewed');
+  }
+
+  /** Never throws. @returns why these were not renewed */
+  async #renewLot(names: readonly string[]): Promise<Failure | null> {
     const batch = names.flatMap((name) => this.#tenures.get(name) ?? []);
-    if (batch.length === 0) return;
-    const { client, keys, leaseMs, clock, log } = this.#options;
+    if (batch.length === 0) return null;
+    const { client, keys, leaseMs, clock } = this.#options;
     const renewals = batch.map(({ tenure }) => ({
       id: tenure.id,
       token: tenure.token,
@@ -155,15 +183,11 @@ export class LeaseKeeper {
         renewLeases(client, keys, renewals, leaseMs),
       );
     } catch (error) {
-      if (!this.#lastFailed) log.warn({ event: 'renewal-failed', reason: explain(error) }, 'leases not renewed');
-      this.#lastFailed = true;
-      return;
+      return { reason: explain(error) };
     }
-    if (this.#lastFailed) log.info({ event: 'renewal-recovered' }, 'leases are renewed again');
-    this.#lastFailed = false;
     for (const [index, kept] of batch.entries()) {
       const answer = answers[index];
-      if (answer === undefined || this.#tenures.get(keyOf(kept.tenure)) !== kept) continue;
+      if (answer === undefined || this.#tenures.get(kept.name) !== kept) continue;
       if (answer.current) {
         kept.renewedAt = sentAt;
         kept.tenure.onWishes(answer);
@@ -171,6 +195,7 @@ export class LeaseKeeper {
         this.#fence(kept.tenure, new FencedError(REFUSALS[answer.because]));
       }
     }
+    return null;
   }
 
   #fenceExpired(): void {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FencedError } from '../../src/errors.ts';
 import type { ConnectionId, FencingToken, WorkerId } from '../../src/model.ts';
 import { createKeys, type Keys } from '../../src/state/keys.ts';
-import { claimLease, declareDead, parseLease } from '../../src/state/leases.ts';
+import { claimLease, declareDead, parseLease, RENEWALS_AT_ONCE } from '../../src/state/leases.ts';
 import { openRedis, type RedisClient } from '../../src/state/redis.ts';
 import { instant } from '../../src/workers/lease-clock.ts';
 import { type KeptTenure, LeaseKeeper } from '../../src/workers/lease-keeper.ts';
@@ -47,22 +47,33 @@ afterEach(async () => {
   client.disconnect();
 });
 
-async function tenure(name: string): Promise<{ kept: KeptTenure; fenced: FencedError[] }> {
+async function tenure(
+  name: string,
+  onHeartbeat: () => void = () => undefined,
+): Promise<{ kept: KeptTenure; fenced: FencedError[] }> {
   const id = name as ConnectionId;
   const claimedAt = instant(clock);
   const claimant = { worker: 'a/1' as WorkerId, incarnation: 'i', jobToken: 'a/1.i-1' };
   const claim = await claimLease(client, keys, id, claimant, LEASE_MS);
   if (claim.kind !== 'granted') throw new Error('the lease is busy');
-  return keep(id, claim.token, claimedAt);
+  return keep(id, claim.token, claimedAt, onHeartbeat);
 }
 
-function keep(id: ConnectionId, token: FencingToken, claimedAt: KeptTenure['claimedAt']) {
+function keep(
+  id: ConnectionId,
+  token: FencingToken,
+  claimedAt: KeptTenure['claimedAt'],
+  onHeartbeat: () => void = () => undefined,
+) {
   const fenced: FencedError[] = [];
   const kept: KeptTenure = {
     id,
     token,
     claimedAt,
-    heartbeat: () => '{"state":"live"}',
+    heartbeat: () => {
+      onHeartbeat();
+      return '{"state":"live"}';
+    },
     takeChange: () => null,
     onFenced: (error) => fenced.push(error),
     onWishes: () => undefined,
@@ -82,6 +93,31 @@ describe('the lease keeper', () => {
     expect(await until('conn-b')).toBeGreaterThan(first + LEASE_MS);
     expect([...a.fenced, ...b.fenced]).toEqual([]);
     keeper.assertHeld(a.kept);
+  });
+
+  it('renews hundreds lot by lot, and everything else gets its turn between two of them', async () => {
+    let turns = 0;
+    let counting = true;
+    const count = () => {
+      turns += 1;
+      if (counting) setImmediate(count);
+    };
+    const names = Array.from({ length: 2 * RENEWALS_AT_ONCE + 1 }, (_, n) => `conn-${n}`);
+    const writtenIn = new Map<string, number>();
+    const held = await Promise.all(names.map((name) => tenure(name, () => writtenIn.set(name, turns))));
+    const first = await until('conn-0');
+    setImmediate(count);
+    try {
+      await expect.poll(() => new Set(writtenIn.values()).size, within).toBeGreaterThanOrEqual(3);
+      const turnsOf = [...writtenIn.values()];
+      for (const turn of new Set(turnsOf))
+        expect(turnsOf.filter((each) => each === turn).length).toBeLessThanOrEqual(RENEWALS_AT_ONCE);
+      for (const name of [names.at(0), names.at(-1)])
+        await expect.poll(async () => until(name ?? ''), within).toBeGreaterThan(first + LEASE_MS);
+    } finally {
+      counting = false;
+    }
+    expect(held.flatMap(({ fenced }) => fenced)).toEqual([]);
   });
 
   it('keeps two tenures apart that were granted the same token', async () => {
