@@ -115,8 +115,9 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
     `$1\\"${REDACTED}\\"`,
   ],
   [new RegExp(`([?&](?:${KEYS}|key)=)[^&\\s"'\\\\]+`, 'gi'), `$1${REDACTED}`],
-  [/(\b(?:QQBot|Bearer) )[\w.~+/=-]{6,}/g, `$1${REDACTED}`],
-  [/(\bBot \d+\.)[\w-]{6,}/g, `$1${REDACTED}`],
+  // With brackets: a part of the token may be registered, and was taken out by its value before.
+  [/(\b(?:QQBot|Bearer) )[\w.~+/=[\]-]{6,}/g, `$1${REDACTED}`],
+  [/(\bBot \d+\.)[\w[\]-]{6,}/g, `$1${REDACTED}`],
   [/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@"]*:[^\s/@"]+@/gi, `$1${REDACTED}@`],
 ];
 

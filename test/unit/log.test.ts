@@ -134,6 +134,13 @@ describe('secrets by form', () => {
     expect(redact(text)).toBe(expected);
   });
 
+  it('go as a whole, also where a part of them is registered as another secret', () => {
+    secret('abcdefgh');
+    expect(redact('Bearer abcdefghijkl, QQBot 01-abcdefgh-xyz, Bot 7.abcdefghij')).toBe(
+      'Bearer [redacted], QQBot [redacted], Bot 7.[redacted]',
+    );
+  });
+
   it.each(['see https://bot.q.qq.com/wiki/', 'a Bearer of news', 'nick@example.org: hi', 'http://127.0.0.1:8420/@me'])(
     '%s stays',
     (text) => {
