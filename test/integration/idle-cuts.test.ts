@@ -20,7 +20,7 @@ describe('a proxy that gives up idle tunnels', () => {
       onTestFinished(() => proxy[Symbol.asyncDispose]());
       const held = holdQq(qq, {
         // Beats come at random within a minute; pings are what keeps the tunnel busy, and too seldom to begin with.
-        options: { pingEveryMs: 2_600, pongDeadlineMs: 400 },
+        options: { pingEveryMs: 2_600, pongDeadlineMs: 1_000 },
         transport: createTransport({ proxy: proxy.url, environment: {} }),
       });
       onTestFinished(async () => {

@@ -10,7 +10,7 @@ import { type KeptTenure, LeaseKeeper } from '../../src/workers/lease-keeper.ts'
 import { useRedis } from '../support/redis.ts';
 
 const redis = useRedis();
-const LEASE_MS = 1_500;
+const LEASE_MS = 2_500;
 const within = { timeout: 10_000, interval: 20 };
 
 let client: RedisClient;
