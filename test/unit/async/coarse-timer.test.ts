@@ -62,7 +62,6 @@ describe('a coarse timer', () => {
     vi.advanceTimersByTime(8_001);
     expect(came).toHaveBeenCalledOnce();
     stays[Symbol.dispose]();
-    // Not even where a newer one is in a round of the same number.
     expect(vi.getTimerCount()).toBe(0);
   });
 
