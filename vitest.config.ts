@@ -7,8 +7,8 @@ const NEEDS_ROOM = ['bench', 'chaos', 'crash-loop', 'flood', 'many-connections',
 const fileOf = (name: string) => `test/system/${name}.test.ts`;
 
 /**
- * Three levels (ARCHITECTURE.md): pure parts, real Redis in one process, several processes; and each adapter against the
- * suite that all of them must pass. The levels run one after the other, since the outages of the last must not be
+ * Three levels (ARCHITECTURE.md): pure parts, real Redis in one process, several processes; each adapter against the suite
+ * that all of them must pass; and the corpus of what the field and an attacker found. The levels run one after the other, since the outages of the last must not be
  * stretched by the load of the others.
  */
 export default defineConfig({
@@ -57,6 +57,16 @@ export default defineConfig({
           hookTimeout: 60_000,
           // Mostly waiting for outages to pass. At full length one at a time, for numbers worth keeping; what the demo shows
           // when a safeguard is off is then run, too.
+          maxWorkers: isLong ? 1 : 3,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: 'field',
+          include: ['test/field/rows/*.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
           maxWorkers: isLong ? 1 : 3,
           sequence: { groupOrder: 2 },
         },
