@@ -78,7 +78,7 @@ export class ScriptedAgent implements AsyncDisposable {
   }
 }
 
-/** A whole and proper answer, in the form that the caller understands. */
+/** @public A whole and proper answer, in the form that the caller understands. */
 export function answerWith(text: string, { path }: AskedOfAgent, response: ServerResponse): void {
   if (path.startsWith('/hook')) {
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ text }));
@@ -90,7 +90,7 @@ export function answerWith(text: string, { path }: AskedOfAgent, response: Serve
   response.end('data: [DONE]\n\n');
 }
 
-/** One event of a chat completions stream. */
+/** @public One event of a chat completions stream. */
 export function chunkOf(delta: object, finish: string | null): string {
   return `data: ${JSON.stringify({ id: 'c1', object: 'chat.completion.chunk', created: 1, model: 'scripted', choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
 }

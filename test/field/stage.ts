@@ -39,7 +39,7 @@ export interface Scene {
   readonly agent: ScriptedAgent;
 }
 
-/** How long an answer may take on a busy machine, ms: a bound on liveness, never on speed. */
+/** @public How long an answer may take on a busy machine, ms: a bound on liveness, never on speed. */
 export const PATIENCE_MS = 20_000;
 
 export class Stage implements AsyncDisposable {
