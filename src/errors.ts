@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'CREDENTIAL_REFUSED'
   | 'DEADLINE'
   | 'FENCED'
+  | 'FILES_UNFIT'
   | 'HOST_UNFIT'
   | 'HTTP_STATUS'
   | 'HTTP_BODY'
