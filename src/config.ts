@@ -20,8 +20,9 @@ import type { Timings } from './config/timings.ts';
 import { ConfigError } from './errors.ts';
 import { secretsIn } from './http/proxy/proxy-url.ts';
 import { environmentProblems, PROXY_VARIABLES, type ProxyEnvironment } from './http/proxy/route.ts';
-import { type LogLevel, registerSecret } from './log.ts';
+import type { LogLevel } from './log.ts';
 import { type ConnectionId, connectionId } from './model.ts';
+import { registerSecret } from './text/known-secrets.ts';
 
 export type { AgentConfig } from './config/agent.ts';
 export type { AlertSinkConfig, AlertsConfig } from './config/alerts.ts';

@@ -3,6 +3,9 @@
  * codes, only at `disposition`. The codes are documented in docs/errors.md.
  */
 
+import { bounded } from './text/bounded.ts';
+import { foreignText, REASON_CHARS } from './text/foreign-text.ts';
+
 export type ErrorCode =
   | 'ABORTED_CALL'
   | 'AGENT_FAILED'
@@ -28,13 +31,17 @@ export interface GatewayErrorOptions {
   readonly cause?: unknown;
 }
 
+/** Longest message of an error, UTF-16 units: room for a list of problems of one's own making. */
+const MAX_MESSAGE = 8_192;
+
 export abstract class GatewayError extends Error {
   /** `retry`: will likely pass by itself; `give-up`: needs a person; `stand-down`: someone newer acts. */
   abstract readonly disposition: 'retry' | 'give-up' | 'stand-down';
   readonly code: ErrorCode;
 
+  /** @param message - may quote others: it is bounded and redacted here */
   constructor(code: ErrorCode, message: string, options: GatewayErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(foreignText(message, MAX_MESSAGE), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
     this.code = code;
   }
@@ -97,13 +104,13 @@ export class ProcessStopping extends Error {
   override readonly name = 'ProcessStopping';
 }
 
-/** The text of `error` and of its causes, for reasons that people read. Never contains a stack. */
+/** The text of `error` and of its causes, for reasons that people read: bounded, without secrets, never with a stack. */
 export function explain(error: unknown): string {
   const parts: string[] = [];
   for (let at: unknown = error, depth = 0; at !== undefined && at !== null && depth < 4; depth += 1) {
-    const text = at instanceof Error ? at.message || at.name : String(at);
+    const text = foreignText(at instanceof Error ? at.message || at.name : String(at), REASON_CHARS);
     if (text !== '' && !parts.some((part) => part.includes(text))) parts.push(text);
     at = at instanceof Error ? at.cause : undefined;
   }
-  return parts.join(': ');
+  return bounded(parts.join(': '), 2 * REASON_CHARS);
 }

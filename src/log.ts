@@ -4,12 +4,14 @@
  * Conventions: `event` is a stable dotted name that scripts may look for (`ready`, `connection.state`); the message is
  * for people; errors go under `err`. Lines are written synchronously, so that last words before `process.exit` arrive.
  *
- * Secrets are taken out of the finished line, wherever they came from (bindings, messages, stacks, URLs, a platform's
- * answer quoted in an error): by the name of their key at any depth, by their form (bearer tokens, passwords in URLs), and
- * by value for all that were registered with {@link registerSecret}.
+ * The finished line is bounded, whatever was put into it (a platform's answer, an agent's error, a stack); then secrets are
+ * taken out (text/redact.ts), and what a terminal would obey is written as `\uXXXX`.
  */
 import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
 import { prettyFactory } from 'pino-pretty';
+import { foreignText } from './text/foreign-text.ts';
+import { printable, printableJson } from './text/printable.ts';
+import { redact } from './text/redact.ts';
 
 export type { Logger } from 'pino';
 
@@ -39,7 +41,7 @@ export function createLogger(options: LoggerOptions): Logger {
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: serializeError, error: serializeError },
-      hooks: { streamWrite: redact },
+      hooks: { streamWrite: finished },
     },
     both(pretty ? prettyLines(sink) : sink, options.alsoTo),
   );
@@ -57,7 +59,42 @@ function both(one: DestinationStream, other: DestinationStream | undefined): Des
 
 function prettyLines(sink: DestinationStream): DestinationStream {
   const format = prettyFactory({ colorize: process.stdout.isTTY === true, ignore: 'pid,name' });
-  return { write: (line) => void sink.write(format(line)) };
+  return { write: (line) => void sink.write(format(withPrintableTexts(line))) };
+}
+
+/** For people's eyes a line break in a message would begin a line that nobody wrote; stacks keep theirs. */
+function withPrintableTexts(line: string): string {
+  return JSON.stringify(JSON.parse(line), (key, value: unknown) =>
+    typeof value === 'string' && key !== 'stack' ? printable(value) : value,
+  );
+}
+
+/** Lines within this need no closer look, UTF-16 units. */
+const SHORT_LINE = 2_048;
+/** Longest text of one field, of a stack, and of a whole line, UTF-16 units. */
+const MAX_FIELD = 2_048;
+const MAX_STACK = 4_096;
+const MAX_LINE = 32_768;
+
+/** What leaves the process: bounded, without secrets, without control characters. */
+function finished(line: string): string {
+  return printableJson(redact(line.length <= SHORT_LINE ? line : shortened(line)));
+}
+
+/** The same record with its long texts cut; where that is not enough, what it is about and how much was left out. */
+function shortened(line: string): string {
+  const record = JSON.parse(line, (key, value: unknown) =>
+    typeof value === 'string' ? cutField(key, value) : value,
+  ) as Record<string, unknown>;
+  const cut = `${JSON.stringify(record)}\n`;
+  if (cut.length <= MAX_LINE) return cut;
+  const { level, time, name, pid, event, connection, msg } = record;
+  return `${JSON.stringify({ level, time, name, pid, event, connection, leftOutChars: line.length, msg })}\n`;
+}
+
+function cutField(key: string, text: string): string {
+  const max = key === 'stack' ? MAX_STACK : MAX_FIELD;
+  return text.length <= max ? text : foreignText(text, max);
 }
 
 /** Deep enough for agent → http → undici → socket, and an end for causes that form a circle. */
@@ -87,124 +124,4 @@ export function serializeError(error: unknown, depth = 0): unknown {
     }
   }
   return serialized;
-}
-
-const REDACTED = '[redacted]';
-/** Shorter strings would also be found in innocent words. */
-export const MIN_SECRET_LENGTH = 6;
-
-const KEYS = [
-  '(?:client|app|bot)?[-_]?secret',
-  '(?:access|refresh|bot|admin)?[-_]?token',
-  'x?-?api[-_]?key',
-  '(?:proxy-)?authorization',
-  'pass(?:word|wd)',
-  '(?:set-)?cookie',
-].join('|');
-
-/** Each takes a secret out of a line of JSON; what is captured first stays. */
-const PATTERNS: readonly (readonly [RegExp, string])[] = [
-  [new RegExp(`("(?:${KEYS})":)\\s*(?:"(?:[^"\\\\]|\\\\.)*"|-?\\d[\\d.eE+-]*)`, 'gi'), `$1"${REDACTED}"`],
-  // The same inside a string: a request body or a platform's answer quoted in a message. Its quotes are `\"` here, and
-  // the value ends at the first one that no escaped backslash precedes.
-  [
-    new RegExp(
-      `(\\\\"(?:${KEYS})\\\\"\\s*:\\s*)(?:\\\\"(?:[^"\\\\]|\\\\\\\\(?:\\\\.|[^"\\\\])|\\\\[^"\\\\])*\\\\"|-?\\d+)`,
-      'gi',
-    ),
-    `$1\\"${REDACTED}\\"`,
-  ],
-  [new RegExp(`([?&](?:${KEYS}|key)=)[^&\\s"'\\\\]+`, 'gi'), `$1${REDACTED}`],
-  // With brackets: a part of the token may be registered, and was taken out by its value before.
-  [/(\b(?:QQBot|Bearer) )[\w.~+/=[\]-]{6,}/g, `$1${REDACTED}`],
-  [/(\bBot \d+\.)[\w[\]-]{6,}/g, `$1${REDACTED}`],
-  [/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@"]*:[^\s/@"]+@/gi, `$1${REDACTED}@`],
-];
-
-/**
- * Registered values, found in a text by their first characters: what a line costs must not grow with their number, of
- * which a process with hundreds of connections has two for each.
- */
-class KnownSecrets {
-  /** Spelling → how often it was registered: two connections may share a secret. */
-  readonly #counts = new Map<string, number>();
-  /** Spellings by their first {@link MIN_SECRET_LENGTH} characters, which thousands of tokens may have in common. */
-  readonly #byStart = new Map<string, Set<string>>();
-
-  add(value: string): void {
-    for (const spelling of spellingsOf(value)) {
-      const count = this.#counts.get(spelling) ?? 0;
-      this.#counts.set(spelling, count + 1);
-      if (count > 0) continue;
-      const start = spelling.slice(0, MIN_SECRET_LENGTH);
-      const alike = this.#byStart.get(start);
-      if (alike === undefined) this.#byStart.set(start, new Set([spelling]));
-      else alike.add(spelling);
-    }
-  }
-
-  remove(value: string): void {
-    for (const spelling of spellingsOf(value)) {
-      const count = this.#counts.get(spelling) ?? 0;
-      if (count > 1) {
-        this.#counts.set(spelling, count - 1);
-        continue;
-      }
-      this.#counts.delete(spelling);
-      const start = spelling.slice(0, MIN_SECRET_LENGTH);
-      const alike = this.#byStart.get(start);
-      alike?.delete(spelling);
-      if (alike?.size === 0) this.#byStart.delete(start);
-    }
-  }
-
-  redact(text: string): string {
-    if (this.#byStart.size === 0) return text;
-    let clean = '';
-    let from = 0;
-    for (let at = 0; at + MIN_SECRET_LENGTH <= text.length; ) {
-      // The longest: a secret that another one begins with goes with it.
-      let length = 0;
-      for (const spelling of this.#byStart.get(text.slice(at, at + MIN_SECRET_LENGTH)) ?? []) {
-        if (spelling.length > length && text.startsWith(spelling, at)) length = spelling.length;
-      }
-      if (length === 0) {
-        at += 1;
-        continue;
-      }
-      clean += text.slice(from, at) + REDACTED;
-      at += length;
-      from = at;
-    }
-    return from === 0 ? text : clean + text.slice(from);
-  }
-}
-
-const registered = new KnownSecrets();
-
-function spellingsOf(secret: string): ReadonlySet<string> {
-  return new Set([secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)]);
-}
-
-/**
- * From now on `value` appears in no line of any logger of this process, not even JSON- or URL-encoded. Values shorter than
- * {@link MIN_SECRET_LENGTH} are left alone.
- *
- * @returns forgets the value again: for access tokens, which come anew every few hours. Safe to call twice.
- */
-export function registerSecret(value: string): () => void {
-  if (value.length < MIN_SECRET_LENGTH) return () => {};
-  registered.add(value);
-  let held = true;
-  return () => {
-    if (held) registered.remove(value);
-    held = false;
-  };
-}
-
-/** `text` without secrets, also for what is shown to people elsewhere (a CLI error, a status reason). */
-export function redact(text: string): string {
-  let clean = registered.redact(text);
-  for (const [pattern, replacement] of PATTERNS) clean = clean.replace(pattern, replacement);
-  return clean;
 }

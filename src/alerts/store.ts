@@ -3,10 +3,11 @@
  * our turn lasts nobody else writes them, so they are read once; after a write whose outcome is unknown, or another's
  * turn, they are read again.
  */
-import { redact } from '../log.ts';
+
 import { endAlertsTurn, readAlerts, takeAlertsTurn, writeAlerts } from '../state/alerts.ts';
 import type { Keys } from '../state/keys.ts';
 import type { RedisClient } from '../state/redis.ts';
+import { redact } from '../text/redact.ts';
 import type { Delivery } from './delivery.ts';
 import type { Memory } from './judge.ts';
 

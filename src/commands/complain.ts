@@ -1,5 +1,5 @@
 import { ConfigError, explain, GatewayError } from '../errors.ts';
-import { redact } from '../log.ts';
+import { redact } from '../text/redact.ts';
 import { EXIT } from './exit-codes.ts';
 
 /** Says on stderr, in words, why a command could not do its work. @returns the exit code */

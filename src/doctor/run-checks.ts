@@ -2,7 +2,7 @@
 import PQueue from 'p-queue';
 import { childController, withDeadline } from '../async/abort.ts';
 import { explain, GatewayError } from '../errors.ts';
-import { redact } from '../log.ts';
+import { redact } from '../text/redact.ts';
 import { type Finding, fail } from './finding.ts';
 
 export interface Check {

@@ -5,8 +5,8 @@
  */
 
 import { TransientError } from '../errors.ts';
-import { redact } from '../log.ts';
 import type { ConnectionId } from '../model.ts';
+import { asReason } from '../text/foreign-text.ts';
 import type { Keys } from './keys.ts';
 import type { RedisClient } from './redis.ts';
 import { loadScript, runScript } from './scripts.ts';
@@ -34,7 +34,7 @@ export async function pauseBucket(
 ): Promise<void> {
   try {
     const key = keys.connection(id).bucketPause(bucket);
-    await runScript(client, pauseScript, [key], [Math.max(1, Math.ceil(ms)), redact(reason)]);
+    await runScript(client, pauseScript, [key], [Math.max(1, Math.ceil(ms)), asReason(reason)]);
   } catch (cause) {
     throw new TransientError('REDIS_UNAVAILABLE', 'Redis did not answer "pause bucket"', { cause });
   }

@@ -3,8 +3,9 @@
  * connection, capped; scripts add to it in the same step that takes the message off its lane or outbox, so that a
  * message is always in exactly one of the two.
  */
-import { redact } from '../log.ts';
+
 import type { ConnectionId, JsonValue } from '../model.ts';
+import { asReason } from '../text/foreign-text.ts';
 import type { Keys } from './keys.ts';
 import type { RedisClient } from './redis.ts';
 
@@ -41,7 +42,7 @@ export const DEAD_LETTERS_KEPT = 1000;
 /** The letter as fields and values of a stream entry, for a script's `XADD`. A refusal may quote what it was sent. */
 export function deadLetterFields(letter: NewDeadLetter): string[] {
   const { kind, outcome, code, text, conversation, body } = letter;
-  const reason = redact(letter.reason);
+  const reason = asReason(letter.reason);
   return Object.entries({ kind, outcome, code, reason, text, conversation, body: JSON.stringify(body) }).flat();
 }
 

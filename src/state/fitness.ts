@@ -2,8 +2,9 @@
  * Who can't hold a connection, and why: workers that lack something say so each time they are asked; hosts that the
  * platform refuses are remembered for a while, so that other hosts are tried first.
  */
-import { redact } from '../log.ts';
+
 import type { ConnectionId, WorkerId } from '../model.ts';
+import { asReason } from '../text/foreign-text.ts';
 import { redisNow } from './desired.ts';
 import type { Keys } from './keys.ts';
 import type { RedisClient } from './redis.ts';
@@ -18,7 +19,7 @@ export async function noteUnfit(
   reason: string,
 ): Promise<void> {
   const key = keys.connection(id).unfit;
-  await client.hset(key, worker, redact(reason));
+  await client.hset(key, worker, asReason(reason));
   await client.pexpire(key, REMEMBERED_MS);
 }
 
@@ -41,7 +42,7 @@ export async function noteUnfitHost(
   forMs: number = HOST_REFUSED_MS,
 ): Promise<void> {
   const key = keys.connection(id).unfitHosts;
-  await client.hset(key, host, `${(await redisNow(client)) + forMs} ${redact(reason)}`);
+  await client.hset(key, host, `${(await redisNow(client)) + forMs} ${asReason(reason)}`);
   // Each note has its own end; the hash only must not end before the last of them.
   await client.pexpire(key, HOST_REFUSED_MS);
 }

@@ -5,8 +5,9 @@
  * in the step that empties it. Between the two, a turn: its messages and id are frozen when it is first taken, and every
  * taking has a new turn token, so that only the last taker can end it.
  */
-import { redact } from '../log.ts';
+
 import type { ConnectionId, OutboundPart } from '../model.ts';
+import { asReason } from '../text/foreign-text.ts';
 import { DEAD_LETTERS_KEPT, type DeadLetter, deadLetterFields, type NewDeadLetter } from './dead-letters.ts';
 import { type DesiredConnection, parseDesired } from './desired.ts';
 import { decodeEntry, markRetried } from './ingest.ts';
@@ -198,7 +199,13 @@ export async function postponeTurn(
     client,
     postpone,
     [at.laneState(lane), at.counters],
-    [token, safeguards.fence ? '1' : '0', Math.ceil(options.forMs), options.counts ? '1' : '0', redact(options.reason)],
+    [
+      token,
+      safeguards.fence ? '1' : '0',
+      Math.ceil(options.forMs),
+      options.counts ? '1' : '0',
+      asReason(options.reason),
+    ],
   );
   return answer === 1;
 }

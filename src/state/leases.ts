@@ -4,8 +4,8 @@
  */
 
 import { TransientError } from '../errors.ts';
-import { redact } from '../log.ts';
 import type { ConnectionId, Cursor, FencingToken, WorkerId } from '../model.ts';
+import { asReason } from '../text/foreign-text.ts';
 import type { Keys } from './keys.ts';
 import type { RedisClient } from './redis.ts';
 import { loadScript, runScript } from './scripts.ts';
@@ -166,7 +166,7 @@ export async function endTenure(
       client,
       endTenureScript,
       [k.lease, k.heartbeat, k.history, k.parked, k.restarts, k.counters],
-      [token, close.end, redact(close.reason), ...extra],
+      [token, close.end, asReason(close.reason), ...extra],
     ),
   );
   return answer === 1;
@@ -186,7 +186,7 @@ export async function declareDead(
 ): Promise<boolean> {
   const k = keys.connection(id);
   const answer = await asking('declare dead', () =>
-    runScript(client, declareDeadScript, [k.lease, k.heartbeat, k.history], [token, redact(reason)]),
+    runScript(client, declareDeadScript, [k.lease, k.heartbeat, k.history], [token, asReason(reason)]),
   );
   return answer === 1;
 }

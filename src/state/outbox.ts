@@ -7,8 +7,8 @@
  */
 
 import { TransientError } from '../errors.ts';
-import { redact } from '../log.ts';
 import type { ConnectionId, OutboundPart } from '../model.ts';
+import { asReason } from '../text/foreign-text.ts';
 import type { BucketLimit } from './buckets.ts';
 import { DEAD_LETTERS_KEPT, type DeadLetter, deadLetterFields, type NewDeadLetter } from './dead-letters.ts';
 import { type DesiredConnection, parseDesired } from './desired.ts';
@@ -296,7 +296,7 @@ function settlementArguments(settlement: Settlement): (string | number)[] {
     case 'done':
       return ['done', settlement.counter];
     case 'keep':
-      return ['keep', settlement.doubt ? '1' : '', settlement.code, redact(settlement.reason)];
+      return ['keep', settlement.doubt ? '1' : '', settlement.code, asReason(settlement.reason)];
     case 'replace':
       return ['replace', settlement.allot ? '1' : '', ...settlement.parts.map((part) => JSON.stringify(part))];
     case 'dead':

@@ -4,8 +4,8 @@
  */
 import { sleep } from '../async/abort.ts';
 import { explain } from '../errors.ts';
-import { redact } from '../log.ts';
 import type { OverviewDocument } from '../status/overview.ts';
+import { redact } from '../text/redact.ts';
 import { formatEvent } from './event-stream.ts';
 
 export interface OverviewFeed {

@@ -1,10 +1,10 @@
 /** Whatever cannot be done is told as problem+json (RFC 9457), in words that say what to do. */
 import { STATUS_CODES } from 'node:http';
-import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { explain, GatewayError, TransientError } from '../errors.ts';
-import { redact } from '../log.ts';
+import { redact } from '../text/redact.ts';
 
 const problemSchema = z
   .strictObject({
@@ -67,13 +67,17 @@ export function installProblems(app: FastifyInstance): void {
       return answer(reply.header('retry-after', RETRY_AFTER_SECONDS), { status: 503, detail: explain(error), code });
     }
     const { statusCode = 500 } = error;
-    if (statusCode < 500) return answer(reply, { status: statusCode, detail: error.message });
-    request.log.error({ err: error, event: 'web.defect', path: pathOf(request.url) }, 'a request failed by a defect');
+    if (statusCode < 500) return answer(reply, { status: statusCode, detail: refusalOf(error) });
+    request.log.error({ err: error, event: 'web.defect', route: routeOf(request) }, 'a request failed by a defect');
     const code = error instanceof GatewayError ? error.code : 'BUG';
     return answer(reply, { status: 500, detail: 'a defect of Holdfast; its log has the stack', code });
   });
-  app.setNotFoundHandler((request, reply) =>
-    answer(reply, { status: 404, detail: `there is no ${request.method} ${pathOf(request.url)}` }),
+  // Anybody gets here, before any guard: nothing of the request is looked at or repeated.
+  app.setNotFoundHandler((_request, reply) =>
+    answer(reply, {
+      status: 404,
+      detail: 'there is nothing here; docs/http.md and /api/openapi.json list what there is',
+    }),
   );
 }
 
@@ -82,9 +86,23 @@ export function sendProblem(reply: FastifyReply, { status, headers, message, err
   return answer(reply.headers(headers), { status, detail: message, ...(errors === undefined ? {} : { errors }) });
 }
 
-/** A query may hold anything, also what belongs in no log. */
-function pathOf(url: string): string {
-  return url.split('?', 1)[0] ?? '';
+/** As it stands in the code: what was asked for may hold anything, even what belongs in no log. */
+function routeOf({ method, routeOptions }: FastifyRequest): string {
+  return `${method} ${routeOptions.url ?? 'unknown'}`;
+}
+
+/** Fastify's own refusals quote the request (its path, its content type); these say the same without. */
+const REFUSALS: ReadonlyMap<string, string> = new Map([
+  ['FST_ERR_BAD_URL', 'the path is not well-formed'],
+  ['FST_ERR_CTP_INVALID_MEDIA_TYPE', 'this content type is not understood: send application/json'],
+  ['FST_ERR_CTP_BODY_TOO_LARGE', 'the body is too large'],
+  ['FST_ERR_CTP_EMPTY_JSON_BODY', 'the body is empty: send JSON, or no content-type'],
+  ['FST_ERR_CTP_INVALID_JSON_BODY', 'the body is not JSON'],
+  ['FST_ERR_CTP_INVALID_CONTENT_LENGTH', 'content-length does not match the body'],
+]);
+
+function refusalOf({ code, statusCode = 400 }: FastifyError): string {
+  return REFUSALS.get(code) ?? `the request was not understood (${STATUS_CODES[statusCode] ?? statusCode})`;
 }
 
 function answer(reply: FastifyReply, { status, detail, ...rest }: Omit<Problem, 'type' | 'title'>): FastifyReply {

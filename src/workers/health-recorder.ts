@@ -5,8 +5,8 @@
 
 import type { ConnectingPhase, HealthReporter } from '../adapters/adapter.ts';
 import type { Clock } from '../async/clock.ts';
-import { redact } from '../log.ts';
 import type { Heartbeat } from '../state/heartbeats.ts';
+import { asReason } from '../text/foreign-text.ts';
 
 export type HealthState =
   | { readonly name: 'connecting'; readonly phase: ConnectingPhase | 'starting'; readonly deadlineAt: number }
@@ -92,7 +92,7 @@ export class HealthRecorder implements HealthReporter {
   }
 
   remark(text: string | null): void {
-    this.#remark = text === null ? null : redact(text);
+    this.#remark = text === null ? null : asReason(text);
   }
 
   route(route: string): void {
@@ -138,7 +138,7 @@ export class HealthRecorder implements HealthReporter {
   #enter(state: HealthState, reason: string | null): void {
     this.#state = state;
     // It goes to Redis, pages and alerts, and a platform may quote what it was sent.
-    this.#reason = reason === null ? null : redact(reason);
+    this.#reason = reason === null ? null : asReason(reason);
     this.#changedAt = this.#clock.monotonic();
     this.#onChange(state, this.#reason);
   }

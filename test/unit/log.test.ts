@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createLogger, redact, registerSecret } from '../../src/log.ts';
+import { createLogger } from '../../src/log.ts';
+import { registerSecret } from '../../src/text/known-secrets.ts';
+import { redact } from '../../src/text/redact.ts';
 
 function capture(options: { pretty?: boolean } = {}) {
   const lines: string[] = [];

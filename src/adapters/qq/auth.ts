@@ -11,7 +11,8 @@ import { withDeadline } from '../../async/abort.ts';
 import type { Clock } from '../../async/clock.ts';
 import { explain, FatalError, type GatewayError, TransientError } from '../../errors.ts';
 import type { HttpAnswer, HttpClient } from '../../http/client.ts';
-import { type Logger, registerSecret } from '../../log.ts';
+import type { Logger } from '../../log.ts';
+import { registerSecret } from '../../text/known-secrets.ts';
 
 export interface TokenProvider {
   /**

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createLogger, redact } from '../../../src/log.ts';
+import { createLogger } from '../../../src/log.ts';
+import { redact } from '../../../src/text/redact.ts';
 import { folderWith, load, problemsOf, QQ } from './load.ts';
 
 const SINKS = `

@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { qqOptionsSchema, readQqOptions } from '../../../src/adapters/qq/options.ts';
 import { DEFAULT_INTENTS } from '../../../src/adapters/qq/protocol.ts';
 import { loadConfig } from '../../../src/config.ts';
-import { redact } from '../../../src/log.ts';
 import type { JsonValue } from '../../../src/model.ts';
+import { redact } from '../../../src/text/redact.ts';
 import { folderWith, load, problemsOf, QQ } from './load.ts';
 
 describe('a configuration file', () => {

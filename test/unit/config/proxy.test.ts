@@ -1,7 +1,7 @@
 /** The key `proxy` and the environment's variables: secrets, read by the process alone, and checked before it starts. */
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../../src/config.ts';
-import { redact } from '../../../src/log.ts';
+import { redact } from '../../../src/text/redact.ts';
 import { folderWith, load, problemsOf, QQ } from './load.ts';
 
 const TELEGRAM = `

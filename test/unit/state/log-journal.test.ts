@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { createLogger, registerSecret } from '../../../src/log.ts';
+import { createLogger } from '../../../src/log.ts';
 import { LogJournal } from '../../../src/state/log-journal.ts';
+import { registerSecret } from '../../../src/text/known-secrets.ts';
 
 function journaling() {
   let now = 0;
