@@ -3,7 +3,7 @@ import { wellFormed } from './bounded.ts';
 /** The secrets of this process by value: those of its configuration, and access tokens while they are known. */
 
 /** Shorter strings would also be found in innocent words. */
-export const MIN_SECRET_LENGTH = 6;
+const MIN_SECRET_LENGTH = 6;
 export const REDACTED = '[redacted]';
 
 /**
