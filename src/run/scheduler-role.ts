@@ -3,6 +3,7 @@ import { controllerForMany } from '../async/abort.ts';
 import { systemClock } from '../async/clock.ts';
 import type { Config } from '../config.ts';
 import { startScheduler } from '../scheduler/scheduler.ts';
+import { createQueueSettler } from '../scheduler/settle-queues.ts';
 import { sweepLanes } from '../scheduler/sweep-lanes.ts';
 import { staleAfter } from '../status/read.ts';
 import { runAlerts } from './alerts.ts';
@@ -32,7 +33,8 @@ export function startSchedulerRole({ config, live, storage, identity, log }: Sch
       keys,
       queue: connections,
       queues: [connections, turns, deliveries],
-      sweepLanes: (signal) => sweepLanes({ redis: patient, keys, turns, deliveries, log, signal }),
+      settleQueues: createQueueSettler({ client: patient, keys, queues: [connections, turns, deliveries], log }),
+      sweepLanes: (signal, sight) => sweepLanes({ redis: patient, keys, turns, deliveries, log, signal, sight }),
       onSight: (sight) => minutes.saw(sight),
       timings: config.timings,
       clock: systemClock,

@@ -25,8 +25,10 @@ export interface SchedulerOptions {
   readonly queue: Queue<ConnectionJobData>;
   /** All queues whose delayed jobs are watched, the one of the connections among them. */
   readonly queues: readonly SleepingQueue[];
-  /** Wakes lanes and outboxes that a crash left asleep; called once per sweep. */
-  sweepLanes(signal: AbortSignal): Promise<unknown>;
+  /** Puts right what somebody else set in the queues; called once per sweep. @defaultValue nobody does */
+  settleQueues?(): Promise<unknown>;
+  /** Wakes lanes and outboxes that a crash left asleep; called once per sweep, with what it saw. */
+  sweepLanes(signal: AbortSignal, sight: SweepSight): Promise<unknown>;
   /** Called with what each sweep saw; must return at once and not throw. @defaultValue nobody looks on */
   onSight?(sight: SweepSight): void;
   readonly timings: PlanTimings & { readonly sweepEveryMs: number; readonly stalledEveryMs: number };
@@ -72,7 +74,9 @@ export function startScheduler(options: SchedulerOptions, signal: AbortSignal): 
     leaseEndsAt = decided.leaseEndsInMs === null ? null : clock.monotonic() + decided.leaseEndsInMs;
     await apply({ client, keys, queue, log }, decided.actions);
     asleep = await wakeOverslept({ client, queues, log }, asleep, clock.monotonic());
-    await options.sweepLanes(signal);
+    // Before the lanes: a paused queue takes their jobs and gives them to nobody.
+    await options.settleQueues?.();
+    await options.sweepLanes(signal, sight);
     await recordSweep(client, keys, worker);
   };
 

@@ -24,6 +24,8 @@ export interface SweepLanesOptions {
   readonly deliveries: SweptQueue;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  /** What the same sweep read already. @defaultValue it is read */
+  readonly sight?: { readonly redisNow: number; readonly connections: readonly { readonly id: ConnectionId }[] };
   /** Lanes active for less are left to whoever woke them, ms. @defaultValue 2000 */
   readonly olderThanMs?: number;
   /** Lanes looked at per connection, kind and call; of more, another stretch each time. @defaultValue 1000 */
@@ -35,8 +37,8 @@ const PAGE = 200;
 /** @throws the client's errors, and the signal's reason; calling again is safe */
 export async function sweepLanes(options: SweepLanesOptions): Promise<void> {
   const { redis, keys, turns, deliveries, signal, olderThanMs = 2_000 } = options;
-  const before = (await redisNow(redis)) - olderThanMs;
-  const ids = await listConnectionIds(redis, keys);
+  const before = (options.sight?.redisNow ?? (await redisNow(redis))) - olderThanMs;
+  const ids = options.sight?.connections.map(({ id }) => id) ?? (await listConnectionIds(redis, keys));
   for (const [kind, queue] of [
     ['lane', turns],
     ['out', deliveries],

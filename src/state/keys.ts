@@ -13,6 +13,10 @@ export function createKeys(prefix: string) {
     prefix,
     /** Prefix handed to BullMQ: one hash tag for all its queues, as its scripts need. */
     bull: `{${prefix}:bull}`,
+    /** Keys of a BullMQ queue that are looked at without BullMQ. */
+    queue: (name: string) => new QueueKeys(`{${prefix}:bull}:${name}:`),
+    /** Stream, capped: settings of queues that somebody else had written, and that were put right; see queue-settings.ts. */
+    queueLog: `${prefix}:queue-log`,
     /** String: a name the data got when they began; another one, or none, means that Redis lost them. */
     dataName: `${prefix}:data-name`,
     /** Set of all desired connection ids. */
@@ -47,6 +51,35 @@ export function createKeys(prefix: string) {
     budget: (platform: string, account: string, name: string) => `${prefix}:{budget:${platform}:${account}}:${name}`,
     connection: (id: ConnectionId) => new ConnectionKeys(prefix, id),
   };
+}
+
+/** As BullMQ spells them. */
+export class QueueKeys {
+  readonly #start: string;
+
+  constructor(start: string) {
+    this.#start = start;
+  }
+
+  /** Hash: paused, max and duration (rate limit), concurrency; beside them what BullMQ notes for itself. */
+  get meta() {
+    return `${this.#start}meta`;
+  }
+
+  /** String with expiry: jobs taken within the window of the rate limit. */
+  get limiter() {
+    return `${this.#start}limiter`;
+  }
+
+  /** List: where older releases of BullMQ keep the jobs of a paused queue. */
+  get paused() {
+    return `${this.#start}paused`;
+  }
+
+  /** Sorted set: job schedulers, which add jobs by themselves. */
+  get schedulers() {
+    return `${this.#start}repeat`;
+  }
 }
 
 /**

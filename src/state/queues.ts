@@ -4,9 +4,10 @@
  */
 import { Queue, type QueueOptions } from 'bullmq';
 import type { Keys } from './keys.ts';
+import type { QueueName } from './queue-settings.ts';
 import { bullConnection, type RedisAddress } from './redis.ts';
 
-export type QueueName = 'connections' | 'turns' | 'deliveries';
+export type { QueueName };
 
 /** Data of a connection job: only its id, since Bull Board shows job data. */
 export interface ConnectionJobData {
@@ -22,6 +23,12 @@ export interface LaneJobData {
 
 /** A stall puts a job back; only counting them could ever fail it, so the count is never reached. */
 export const UNLIMITED_STALLS = 1_000_000_000;
+
+/**
+ * A worker that was told of a rate limit asks again after this at the latest, ms: nobody here sets one, and the sweep takes
+ * away what somebody else set. BullMQ's own default is half a minute.
+ */
+export const RATE_LIMIT_ASKED_AGAIN_MS = 1_000;
 
 export function openQueue<Data>(
   name: QueueName,

@@ -1,6 +1,7 @@
 /**
- * Bull Board: the queues as BullMQ sees them, for eyes. Jobs name connections and lanes, never a secret. The queue of the
- * connections is read-only: whoever could empty it there would stop takeovers.
+ * Bull Board: the queues as BullMQ sees them, for eyes alone. Jobs name connections and lanes, never a secret. Whoever could
+ * pause, limit or empty a queue there would make the bot deaf or stop takeovers, and nothing that the board can do is needed:
+ * jobs only wake what lies elsewhere, and the sweep adds those that are missing.
  */
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
@@ -9,7 +10,8 @@ import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { FastifyAdapter } from '@bull-board/fastify';
 import type { Queue } from 'bullmq';
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
-import type { QueueName } from '../state/queues.ts';
+import type { QueueName } from '../state/queue-settings.ts';
+import { HttpProblem, sendProblem } from './problem.ts';
 
 export type Queues = Readonly<Record<QueueName, Queue>>;
 
@@ -17,7 +19,7 @@ const ABOUT: Readonly<Record<QueueName, { title: string; description: string }>>
   connections: {
     title: 'Connections',
     description:
-      'One job per connection, active for as long as somebody holds it. It only says where a connection is held; leases decide who may act. Read-only here: use "holdfast connections".',
+      'One job per connection, active for as long as somebody holds it. It only says where a connection is held; leases decide who may act.',
   },
   turns: {
     title: 'Turns',
@@ -45,6 +47,10 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
+const READING = ['GET', 'HEAD'];
+const READ_ONLY =
+  'the queues are read-only here: their jobs only wake conversations and connections, and the next sweep adds what is missing. "holdfast connections pause ID" takes a connection down, "holdfast messages retry ID" tries a dead letter again';
+
 /** @param prefix - path under which the board is found, without a slash at the end */
 export async function installQueueBoard(app: FastifyInstance, prefix: string, queues: Queues): Promise<void> {
   const serverAdapter = new FastifyAdapter().setBasePath(prefix);
@@ -52,7 +58,7 @@ export async function installQueueBoard(app: FastifyInstance, prefix: string, qu
     queues: (Object.keys(ABOUT) as QueueName[]).map(
       (name) =>
         new BullMQAdapter(queues[name], {
-          readOnlyMode: name === 'connections',
+          readOnlyMode: true,
           displayName: ABOUT[name].title,
           description: ABOUT[name].description,
         }),
@@ -70,6 +76,11 @@ export async function installQueueBoard(app: FastifyInstance, prefix: string, qu
     },
   });
   const plugin: FastifyPluginAsync = async (board) => {
+    // The board's own refusal is a key of its dictionary, and "all queues" answers 200 for none.
+    board.addHook('onRequest', async ({ method }, reply) => {
+      if (READING.includes(method)) return;
+      return sendProblem(reply, new HttpProblem(405, READ_ONLY, { allow: READING.join(', ') }));
+    });
     board.addHook('onSend', async (_request, reply, payload) => {
       reply.header('content-security-policy', POLICY);
       return payload;

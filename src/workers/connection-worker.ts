@@ -13,7 +13,7 @@ import { DrainRequested, explain, ProcessStopping } from '../errors.ts';
 import { type ConnectionId, connectionId, type WorkerId } from '../model.ts';
 import { noteUnfit } from '../state/fitness.ts';
 import type { Keys } from '../state/keys.ts';
-import { type ConnectionJobData, UNLIMITED_STALLS } from '../state/queues.ts';
+import { type ConnectionJobData, RATE_LIMIT_ASKED_AGAIN_MS, UNLIMITED_STALLS } from '../state/queues.ts';
 import { bullConnection, type RedisAddress } from '../state/redis.ts';
 import { surplus, takesUpTo } from './fair-share.ts';
 import { holdConnection } from './hold-connection.ts';
@@ -280,6 +280,7 @@ function openBullJobs({ worker, keys, address, jobLockMs, log }: ConnectionWorke
     connection: bullConnection(address, `holdfast:connections:${worker}`),
     lockDuration: jobLockMs,
     maxStalledCount: UNLIMITED_STALLS,
+    maximumRateLimitDelay: RATE_LIMIT_ASKED_AGAIN_MS,
     drainDelay: FETCH_BLOCK_S,
     runRetryDelay: FETCH_RETRY_MS,
     skipStalledCheck: true,

@@ -8,7 +8,7 @@ import { settledWithin } from '../async/abort.ts';
 import { explain, FencedError, ProcessStopping } from '../errors.ts';
 import { connectionId } from '../model.ts';
 import type { Keys } from '../state/keys.ts';
-import { type LaneJobData, type QueueName, UNLIMITED_STALLS } from '../state/queues.ts';
+import { type LaneJobData, type QueueName, RATE_LIMIT_ASKED_AGAIN_MS, UNLIMITED_STALLS } from '../state/queues.ts';
 import { bullConnection, type RedisAddress } from '../state/redis.ts';
 
 export interface LaneStop {
@@ -87,6 +87,7 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
     lockDuration: options.lockMs,
     stalledInterval: options.stalledCheckMs,
     maxStalledCount: UNLIMITED_STALLS,
+    maximumRateLimitDelay: RATE_LIMIT_ASKED_AGAIN_MS,
     removeOnComplete: { count: 0 },
     removeOnFail: { count: 0 },
     // A frozen worker eats the queue's wake-up for this long, s.

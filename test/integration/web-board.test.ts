@@ -1,7 +1,7 @@
-/** Bull Board: shows all queues, changes nothing about connections, and brings nothing from elsewhere. */
+/** Bull Board: shows all queues, changes nothing, and brings nothing from elsewhere. */
 import { expect, it } from 'vitest';
 import { useRedis } from '../support/redis.ts';
-import { startWebBench } from '../support/web-bench.ts';
+import { type Call, startWebBench } from '../support/web-bench.ts';
 
 const redis = useRedis();
 
@@ -44,37 +44,62 @@ it('shows every queue with a title and what it is for, and its jobs', async () =
   expect((await web.call('/admin/queues/api/queues/connections/conn-a')).status).toBe(200);
 });
 
-it.each([
-  ['PUT', '/connections/pause'],
-  ['PUT', '/connections/resume'],
-  ['PUT', '/connections/empty'],
-  ['PUT', '/connections/obliterate'],
-  ['PUT', '/connections/concurrency'],
-  ['PUT', '/connections/promote'],
-  ['PUT', '/connections/clean/waiting'],
-  ['PUT', '/connections/retry/failed'],
-  ['PUT', '/connections/conn-a/clean'],
-  ['PUT', '/connections/conn-a/retry'],
-  ['PUT', '/connections/conn-a/promote'],
-  ['PATCH', '/connections/conn-a/update-data'],
-  ['POST', '/connections/add'],
-] as const)('refuses %s %s', async (method, path) => {
-  await using web = await startBoard();
-  const body = JSON.stringify({ name: 'hold', data: {}, options: {}, concurrency: 1, jobData: {} });
-  const headers = { 'content-type': 'application/json' };
-  const answer = await web.call(`/admin/queues/api/queues${path}`, { method, headers, body });
-  expect(answer.status).toBe(405);
-  expect(await web.queues.connections.getJob('conn-a')).toMatchObject({ data: { connectionId: 'conn-a' } });
-  expect(await web.queues.connections.isPaused()).toBe(false);
-});
+/** What the board offers, and more than it shows: by queue, by job, and for all queues at once. */
+const WRITES = [
+  ['PUT', 'pause'],
+  ['PUT', 'resume'],
+  ...['connections', 'turns', 'deliveries'].flatMap((queue) => [
+    ['PUT', `${queue}/pause`],
+    ['PUT', `${queue}/resume`],
+    ['PUT', `${queue}/empty`],
+    ['PUT', `${queue}/obliterate`],
+    ['PUT', `${queue}/concurrency`],
+    ['PUT', `${queue}/rate-limit`],
+    ['PUT', `${queue}/rate-limit/release`],
+    ['PUT', `${queue}/promote`],
+    ['PUT', `${queue}/clean/waiting`],
+    ['PUT', `${queue}/retry/failed`],
+    ['POST', `${queue}/add`],
+    ['PUT', `${queue}/job-schedulers/s/remove`],
+    ['PATCH', `${queue}/job-schedulers/s`],
+    ['PUT', `${queue}/job-schedulers/s/run`],
+  ]),
+  ...['connections/conn-a', 'turns/lane-l-1'].flatMap((job) => [
+    ['PUT', `${job}/clean`],
+    ['PUT', `${job}/retry`],
+    ['PUT', `${job}/promote`],
+    ['PATCH', `${job}/update-data`],
+    ['PATCH', `${job}/delay`],
+    ['PATCH', `${job}/priority`],
+    ['PUT', `${job}/remove-unprocessed-children`],
+  ]),
+] as [Exclude<Call['method'], undefined>, string][];
 
-it('leaves connections alone when all queues are paused, and can pause the others', async () => {
+it('refuses everything that writes, and says why and what to do instead (H5)', async () => {
   await using web = await startBoard();
-  expect((await web.call('/admin/queues/api/queues/pause', { method: 'PUT' })).status).toBe(200);
-  expect(await web.queues.connections.isPaused()).toBe(false);
-  expect(await web.queues.turns.isPaused()).toBe(true);
-  await web.call('/admin/queues/api/queues/resume', { method: 'PUT' });
-  expect(await web.queues.turns.isPaused()).toBe(false);
+  const body = JSON.stringify({
+    name: 'hold',
+    data: {},
+    options: {},
+    concurrency: 1,
+    jobData: {},
+    max: 1,
+    duration: 1e5,
+  });
+  const headers = { 'content-type': 'application/json' };
+  for (const [method, path] of WRITES) {
+    const answer = await web.call(`/admin/queues/api/queues/${path}`, { method, headers, body });
+    expect([path, answer.status, answer.headers.allow]).toEqual([path, 405, 'GET, HEAD']);
+    expect(answer.json().detail).toContain('read-only');
+  }
+  for (const [queue, job] of [
+    [web.queues.connections, 'conn-a'],
+    [web.queues.turns, 'lane-l-1'],
+  ] as const) {
+    expect(await queue.getJob(job)).toMatchObject({ data: { connectionId: 'conn-a' }, priority: 0 });
+    const meta = await web.client.hgetall(web.keys.queue(queue.name).meta);
+    expect(Object.keys(meta).filter((field) => /paused|max$|duration|concurrency/.test(field))).toEqual([]);
+  }
 });
 
 it('is not changed by other sites', async () => {
