@@ -54,7 +54,7 @@ export function createKeys(prefix: string) {
 }
 
 /** As BullMQ spells them. */
-export class QueueKeys {
+class QueueKeys {
   readonly #start: string;
 
   constructor(start: string) {
