@@ -6,6 +6,7 @@
  * key, the problem and the fix, and never a value. docs/configuration.md lists all keys.
  */
 import { createHash } from 'node:crypto';
+import { isAbsolute, join } from 'node:path';
 import type { z } from 'zod';
 import type { AgentConfig } from './config/agent.ts';
 import { type AlertsConfig, alertSecrets, alertsConfig } from './config/alerts.ts';
@@ -99,6 +100,18 @@ export interface LoadOptions {
    * @defaultValue `'needed'`
    */
   readonly secrets?: 'needed' | 'unneeded';
+}
+
+/**
+ * The folder in which programs of this user keep what is neither configuration nor data. `null`: this user has none.
+ *
+ * @see https://specifications.freedesktop.org/basedir-spec/latest/ ($XDG_STATE_HOME, `~/.local/state` without it; relative
+ *   paths are to be ignored), read 2026-11-30
+ */
+export function stateHome(env: LoadOptions['env'] = process.env): string | null {
+  const { XDG_STATE_HOME: named = '', HOME: home = '' } = env;
+  if (isAbsolute(named)) return named;
+  return isAbsolute(home) ? join(home, '.local', 'state') : null;
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The foreground commands. */
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../config.ts';
+import { explain } from '../errors.ts';
 import { createLogger } from '../log.ts';
 import { notePlace } from '../run/find-storage.ts';
 import type { RoleName } from '../run/role.ts';
@@ -60,7 +61,14 @@ async function run(
     );
   }
   const cwd = process.cwd();
-  if (config.redis.url === null && config.file !== null) await notePlace(config.file, cwd).catch(() => undefined);
+  if (config.redis.url === null && config.file !== null && !flags.supervised) {
+    await notePlace(config.file, cwd).catch((error: unknown) =>
+      log.info(
+        { event: 'place-unnoted', reason: explain(error) },
+        'status and doctor find this installation from its own folder only',
+      ),
+    );
+  }
   return await serve({
     config,
     roles,

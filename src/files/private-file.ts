@@ -8,7 +8,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
-import { type FileHandle, link, lstat, mkdir, open, realpath, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, link, lstat, mkdir, open, readdir, realpath, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FatalError } from '../errors.ts';
 
@@ -153,6 +153,34 @@ async function putBeside<T>(path: string, text: string, put: (next: string) => P
   }
 }
 
+/**
+ * Takes all that is in `folder`, which is ours, away from others: copies and archives keep modes, but not the closed folder
+ * above. What comes or goes meanwhile, or is not ours, is left alone: doctor tells of it.
+ *
+ * @returns how many files and folders were open
+ */
+export async function closeToOthers(folder: string): Promise<number> {
+  let closed = 0;
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isFile() || entry.isDirectory()) closed += (await closeOne(path).catch(() => false)) ? 1 : 0;
+    if (entry.isDirectory()) closed += await closeToOthers(path);
+  }
+  return closed;
+}
+
+async function closeOne(path: string): Promise<boolean> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const { mode } = await handle.stat();
+    if ((mode & FOR_OTHERS) === 0) return false;
+    await handle.chmod(mode & 0o700);
+    return true;
+  } finally {
+    await handle.close();
+  }
+}
+
 /** @param shared - it stands where everybody may make one: then root does not trust just any owner either */
 function assertOwner(path: string, { uid }: Stats, shared: boolean): void {
   const own = process.geteuid?.();
@@ -183,7 +211,8 @@ const FIXES: Readonly<Record<string, string>> = {
   ELOOP: 'a link is in the way: remove it',
 };
 
-function unfit(path: string, cause: unknown): unknown {
+/** @returns `cause` in words that name `path`, the problem and the fix; what is no error of the system as it is */
+export function unfit(path: string, cause: unknown): unknown {
   if (cause instanceof FatalError) return cause;
   const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
   return new FatalError('FILES_UNFIT', `${path} cannot be used: ${FIXES[code] ?? 'see the cause'} (${code})`, {

@@ -3,11 +3,13 @@
  * Redis the question is where `up` was started: `up` leaves a pointer per configuration file for that.
  */
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
-import { tmpdir, userInfo } from 'node:os';
+import { lstat, realpath } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import type { Config } from '../config.ts';
-import { TransientError } from '../errors.ts';
+import { z } from 'zod';
+import { type Config, stateHome } from '../config.ts';
+import { explain, TransientError } from '../errors.ts';
+import { assertOwnFolder, preparePrivateFolder, readPrivateFile, writePrivateFile } from '../files/private-file.ts';
 import { findRedis } from '../state/embedded-redis.ts';
 import { createKeys, type Keys } from '../state/keys.ts';
 import { openRedis, type RedisAddress, type RedisClient } from '../state/redis.ts';
@@ -34,39 +36,76 @@ async function locate(config: Config, file: string | undefined, cwd: string): Pr
   const folders = new Set([cwd]);
   if (file !== undefined)
     for (const folder of [resolve(dirname(file)), ...(await pointedTo(file))]) folders.add(folder);
+  const refusals: string[] = [];
   for (const folder of folders) {
-    const found = await findRedis({ dir: join(folder, EMBEDDED_DIR) });
-    if (found !== undefined) return found;
+    try {
+      const found = await findRedis({ dir: join(folder, EMBEDDED_DIR) });
+      if (found !== undefined) return found;
+    } catch (error) {
+      // Somebody else's, perhaps where everybody may make one: ours may still be in another one.
+      refusals.push(explain(error));
+    }
   }
+  const looked = [...folders].map((folder) => join(folder, EMBEDDED_DIR)).join(' or ');
   throw new TransientError(
     'REDIS_UNAVAILABLE',
-    `no embedded Redis is running in ${[...folders].map((folder) => join(folder, EMBEDDED_DIR)).join(' or ')}: is holdfast up?`,
+    [`no embedded Redis is running in ${looked}: is holdfast up?`, ...refusals].join(' '),
   );
 }
 
-/** Notes where the installation of `file` runs. Best effort: without it, `status` works from the same directory only. */
-export async function notePlace(file: string, cwd: string): Promise<void> {
-  const pointer = await pointerOf(file);
-  await mkdir(dirname(pointer), { recursive: true, mode: 0o700 });
-  await writeFile(pointer, JSON.stringify({ cwd }), { mode: 0o600 });
+const pointerSchema = z.object({ cwd: z.string() });
+
+/**
+ * Notes where the installation of `file` runs, in this user's state folder. Without it, `status` works from the same
+ * directory only.
+ *
+ * @returns `null` when this user has no such folder
+ * @throws FatalError when it cannot be written
+ */
+export async function notePlace(file: string, cwd: string): Promise<string | null> {
+  const home = stateHome();
+  if (home === null || !(await isOwn(home))) return null;
+  const pointer = join(home, OWN_FOLDER, PLACES, await pointerName(file));
+  await preparePrivateFolder(join(home, OWN_FOLDER));
+  await preparePrivateFolder(dirname(pointer));
+  await writePrivateFile(pointer, `${JSON.stringify({ cwd })}\n`);
+  return pointer;
+}
+
+const OWN_FOLDER = 'holdfast';
+const PLACES = 'places';
+
+/** With sudo, HOME may still be another user's: nothing of ours belongs there. */
+async function isOwn(folder: string): Promise<boolean> {
+  const found = await lstat(folder).catch(() => null);
+  if (found !== null) return found.uid === process.geteuid?.();
+  return dirname(folder) !== folder && (await isOwn(dirname(folder)));
 }
 
 async function pointedTo(file: string): Promise<string[]> {
+  const name = await pointerName(file).catch(() => null);
+  if (name === null) return [];
+  const home = stateHome();
+  const folders = [
+    ...(home === null ? [] : [join(home, OWN_FOLDER, PLACES)]),
+    // Of a process of version 0.1.0, which may still be running.
+    join(tmpdir(), `holdfast-places-${process.geteuid?.()}`),
+  ];
+  const found = await Promise.all(folders.map((folder) => readPointer(folder, name)));
+  return found.filter((cwd) => cwd !== null);
+}
+
+/** Without one of ours that can be read: the other folders are looked through all the same. */
+async function readPointer(folder: string, name: string): Promise<string | null> {
   try {
-    const pointer = await pointerOf(file);
-    // The temporary folder is everybody's: only our own pointers count.
-    if ((await lstat(pointer)).uid !== userInfo().uid) return [];
-    const { cwd } = JSON.parse(await readFile(pointer, 'utf8')) as { cwd?: unknown };
-    return typeof cwd === 'string' ? [cwd] : [];
+    const text = await readPrivateFile(join(await assertOwnFolder(folder), name));
+    return text === undefined ? null : pointerSchema.parse(JSON.parse(text)).cwd;
   } catch {
-    return [];
+    return null;
   }
 }
 
-async function pointerOf(file: string): Promise<string> {
-  const name = createHash('sha256')
-    .update(await realpath(file))
-    .digest('hex')
-    .slice(0, 24);
-  return join(tmpdir(), `holdfast-places-${userInfo().uid}`, `${name}.json`);
+async function pointerName(file: string): Promise<string> {
+  const digest = createHash('sha256').update(await realpath(file));
+  return `${digest.digest('hex').slice(0, 24)}.json`;
 }

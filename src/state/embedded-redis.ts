@@ -70,12 +70,15 @@ export async function acquireRedis(options: AcquireRedisOptions): Promise<Embedd
 /**
  * The server of `dir` if one is listening, for readers that must not start one. It may still be loading.
  * Takes at most a second.
+ *
+ * @throws FatalError when the folder, its run file or its socket's folder is somebody else's
  */
 export async function findRedis(options: { readonly dir: string }): Promise<{ readonly path: string } | undefined> {
   let place: RedisPlace;
   try {
     place = await describePlace(options.dir);
-  } catch {
+  } catch (error) {
+    if (error instanceof FatalError) throw error;
     return undefined;
   }
   const path = (await readRunRecord(place))?.socket ?? place.socket;

@@ -6,6 +6,7 @@ import { statSync } from 'node:fs';
 import lockfile from 'proper-lockfile';
 import { sleep, withDeadline } from '../async/abort.ts';
 import { TransientError } from '../errors.ts';
+import { unfit } from '../files/private-file.ts';
 
 /** A dead holder's lock clears after this, ms. */
 const STALE_MS = 3_000;
@@ -28,6 +29,7 @@ export interface HeldLock {
  * @param path - the lock; its folder must exist
  * @param waitMs - how long to wait for another holder, ms
  * @throws TransientError with code `DEADLINE` when the lock was not free in time
+ * @throws FatalError `FILES_UNFIT` when the folder is read-only, full or not ours
  */
 export async function withFileLock<T>(
   path: string,
@@ -67,7 +69,7 @@ async function acquire(path: string, signal: AbortSignal) {
       const { ino } = statSync(path);
       return { release, lock: { assertHeld: () => assertHeld(path, ino, overtaken) } };
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw unfit(path, error);
       await sleep(RETRY_EVERY_MS, { signal });
     }
   }

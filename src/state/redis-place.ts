@@ -5,11 +5,16 @@
  * the system's temporary folder. The run file says where the running server's socket is and which process it is.
  */
 import { createHash } from 'node:crypto';
-import { chmod, lstat, mkdir, readFile, realpath, rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { FatalError } from '../errors.ts';
+import {
+  assertOwnFolder,
+  closeToOthers,
+  preparePrivateFolder,
+  readPrivateFile,
+  writePrivateFile,
+} from '../files/private-file.ts';
 
 /** `sockaddr_un` holds 108 bytes on Linux and 104 on macOS, with a zero at the end. */
 const MAX_SOCKET_BYTES = 100;
@@ -34,19 +39,23 @@ const runFileSchema = z.object({
 });
 export type RunRecord = z.infer<typeof runFileSchema>;
 
-/** Creates the folders where missing. @throws FatalError when the socket has no safe place */
+/**
+ * Creates the folders where missing. What Redis wrote under an older version of ours, readable for all, is closed.
+ *
+ * @throws FatalError when one of them is not ours, or cannot be made
+ */
 export async function preparePlace(dir: string): Promise<RedisPlace> {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  await chmod(dir, 0o700);
+  await preparePrivateFolder(dir);
   const place = await describePlace(dir);
-  await mkdir(place.dataDir, { recursive: true, mode: 0o700 });
-  if (!place.socket.startsWith(place.dir)) await prepareSocketFolder(socketFolder(place.dir));
+  await preparePrivateFolder(place.dataDir);
+  await closeToOthers(place.dataDir);
+  if (dirname(place.socket) !== place.dir) await preparePrivateFolder(dirname(place.socket));
   return place;
 }
 
-/** Touches nothing. @throws when `dir` does not exist */
+/** Touches nothing. @throws when `dir` does not exist, or is not ours */
 export async function describePlace(dir: string): Promise<RedisPlace> {
-  const real = await realpath(dir);
+  const real = await assertOwnFolder(dir);
   const near = join(real, 'redis.sock');
   return {
     dir: real,
@@ -62,34 +71,37 @@ function socketFolder(realDir: string): string {
   return join(tmpdir(), `holdfast-${createHash('sha256').update(realDir).digest('hex').slice(0, 16)}`);
 }
 
-/** The temporary folder is shared: whoever owns the socket's folder could answer in Redis's place. */
-async function prepareSocketFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const found = await lstat(folder);
-  if (found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o077) === 0) return;
-  throw new FatalError('REDIS_UNFIT', `${folder} must be a folder of ours with mode 0700: remove it and start again`);
+/**
+ * The record of the last server started here; `undefined` without one, or when it is not about this folder.
+ *
+ * @throws FatalError when others could have written it, or could answer in Redis's place at the socket that it names
+ */
+export async function readRunRecord(place: RedisPlace): Promise<RunRecord | undefined> {
+  const text = await readPrivateFile(place.runFile);
+  const record = text === undefined ? undefined : parseRecord(text);
+  if (record?.dir !== place.dir) return undefined;
+  await assertOwnSocketFolder(record.socket);
+  return record;
 }
 
-/** The record of the last server started here; `undefined` without one, or when it is not about this folder. */
-export async function readRunRecord(place: RedisPlace): Promise<RunRecord | undefined> {
-  let text: string;
+/** Damaged: the socket alone decides. */
+function parseRecord(text: string): RunRecord | undefined {
   try {
-    text = await readFile(place.runFile, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-  try {
-    const record = runFileSchema.parse(JSON.parse(text));
-    return record.dir === place.dir ? record : undefined;
+    return runFileSchema.parse(JSON.parse(text));
   } catch {
-    // Damaged: the socket alone decides.
     return undefined;
   }
 }
 
+/** A temporary folder is everybody's, and is emptied now and then: whoever owns the socket's folder answers there. */
+async function assertOwnSocketFolder(socket: string): Promise<void> {
+  try {
+    await assertOwnFolder(dirname(socket));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
 export async function writeRunRecord(place: RedisPlace, record: RunRecord): Promise<void> {
-  const next = `${place.runFile}.next`;
-  await writeFile(next, `${JSON.stringify(record)}\n`, { mode: 0o600 });
-  await rename(next, place.runFile);
+  await writePrivateFile(place.runFile, `${JSON.stringify(record)}\n`);
 }

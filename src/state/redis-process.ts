@@ -1,8 +1,9 @@
 /** The `redis-server` process of an embedded Redis: started so that it outlives us, recognised by pid, stopped by signal. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { closeSync, constants, existsSync, lstatSync, openSync, readFileSync, renameSync } from 'node:fs';
 import { FatalError } from '../errors.ts';
+import { unfit } from '../files/private-file.ts';
 import type { RedisPlace } from './redis-place.ts';
 
 export type AppendFsync = 'always' | 'everysec';
@@ -26,16 +27,28 @@ const MAX_LOG_BYTES = 1_000_000;
 export async function spawnRedis(place: RedisPlace, appendfsync: AppendFsync): Promise<number> {
   const log = openLog(place.logFile);
   try {
-    const child = spawn('redis-server', serverArguments(place, appendfsync), {
-      cwd: place.dataDir,
-      detached: true,
-      stdio: ['ignore', log, log],
-    });
+    const child = privately(() =>
+      spawn('redis-server', serverArguments(place, appendfsync), {
+        cwd: place.dataDir,
+        detached: true,
+        stdio: ['ignore', log, log],
+      }),
+    );
     child.unref();
     if (child.pid === undefined) throw await missing(once(child, 'error'));
     return child.pid;
   } finally {
     closeSync(log);
+  }
+}
+
+/** What the server writes holds messages: for us alone, also in a copy of its files. It has no option for that. */
+function privately<T>(start: () => T): T {
+  const before = process.umask(0o077);
+  try {
+    return start();
+  } finally {
+    process.umask(before);
   }
 }
 
@@ -58,8 +71,13 @@ function serverArguments(place: RedisPlace, appendfsync: AppendFsync): string[] 
 }
 
 function openLog(path: string): number {
-  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > MAX_LOG_BYTES) renameSync(path, `${path}.1`);
-  return openSync(path, 'a', 0o600);
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
+  try {
+    if ((lstatSync(path, { throwIfNoEntry: false })?.size ?? 0) > MAX_LOG_BYTES) renameSync(path, `${path}.1`);
+    return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
+  } catch (error) {
+    throw unfit(path, error);
+  }
 }
 
 /** The last lines of the server's log, for an error message. */

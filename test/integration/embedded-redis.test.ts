@@ -2,12 +2,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
+  chownSync,
   cpSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -24,6 +27,9 @@ import { isRedisRunning } from '../../src/state/redis-process.ts';
 const USER_PROGRAM = fileURLToPath(new URL('../support/redis-user-process.ts', import.meta.url));
 const log = createLogger({ name: 'test', level: 'silent', pretty: false });
 const signal = new AbortController().signal;
+const isRoot = process.getuid?.() === 0;
+if (!isRoot) process.stderr.write('embedded-redis: folders of another user need root: skipped\n');
+const asRoot = isRoot ? it : it.skip;
 
 let root: string;
 let dir: string;
@@ -127,6 +133,22 @@ describe('an embedded Redis', () => {
     );
   });
 
+  it('writes files for its user alone, and what an older version left open is closed (L4)', async () => {
+    const files = () =>
+      readdirSync(join(dir, 'redis'), { recursive: true, encoding: 'utf8' }).map((name) => join(dir, 'redis', name));
+    const first = await acquire();
+    await ask(first.path, (client) => client.set('kept', 'yes'));
+    await first.release();
+    const modes = () => files().map((file) => statSync(file).mode & 0o077);
+    expect(modes().length).toBeGreaterThan(2);
+    expect(new Set(modes())).toEqual(new Set([0]));
+
+    for (const file of files()) chmodSync(file, statSync(file).isDirectory() ? 0o755 : 0o644);
+    await using again = await acquire();
+    expect(new Set(modes())).toEqual(new Set([0]));
+    expect(await ask(again.path, (client) => client.get('kept'))).toBe('yes');
+  });
+
   it('is shared by two processes and stopped by the last one', async () => {
     const first = startUser();
     const { path, adopted } = await first.acquired();
@@ -215,6 +237,38 @@ describe('an embedded Redis', () => {
     await redis.release();
     expect(await findRedis({ dir: deep })).toBeUndefined();
     rmSync(join(redis.path, '..'), { recursive: true });
+  });
+
+  it('is not looked for behind a link that leads to a run file of others (H4)', async () => {
+    const redis = await acquire();
+    const planted = join(root, 'planted.json');
+    writeFileSync(planted, JSON.stringify({ dir, socket: join(root, 'redis.sock'), pid: 1 }));
+    unlinkSync(join(dir, 'redis.json'));
+    symlinkSync(planted, join(dir, 'redis.json'));
+    await expect(findRedis({ dir })).rejects.toThrow(/redis\.json cannot be used: a link is in the way: remove it/);
+    unlinkSync(join(dir, 'redis.json'));
+    await redis.release();
+  });
+
+  asRoot('is not looked for where somebody else keeps its socket, and says whose it is (H4)', async () => {
+    const deep = join(root, 'd'.repeat(60), 'e'.repeat(60), '.holdfast');
+    const redis = await acquire(deep);
+    const folder = join(redis.path, '..');
+    await redis.release();
+    chownSync(folder, 65_534, 65_534);
+    await expect(findRedis({ dir: deep })).rejects.toThrow(/belongs to user 65534/);
+    await expect(acquireRedis({ dir: deep, log, signal })).rejects.toThrow(/belongs to user 65534/);
+    rmSync(folder, { recursive: true });
+  });
+
+  asRoot('is not started in a folder that somebody else put into a shared place (H4)', async () => {
+    chmodSync(root, 0o1777);
+    mkdirSync(dir, { mode: 0o755 });
+    chownSync(dir, 65_534, 65_534);
+    await expect(acquireRedis({ dir, log, signal })).rejects.toThrow(/\.holdfast belongs to user 65534 and not to us/);
+    await expect(findRedis({ dir })).rejects.toThrow(/belongs to user 65534/);
+    expect(readdirSync(dir)).toEqual([]);
+    expect(statSync(dir).mode & 0o777).toBe(0o755);
   });
 
   it('waits for a starter and takes over the lock of one that died', async () => {
