@@ -29,6 +29,8 @@ export type ErrorCode =
 
 export interface GatewayErrorOptions {
   readonly cause?: unknown;
+  /** The HTTP status that the other side answered with. */
+  readonly status?: number;
 }
 
 /** Longest message of an error, UTF-16 units: room for a list of problems of one's own making. */
@@ -38,12 +40,15 @@ export abstract class GatewayError extends Error {
   /** `retry`: will likely pass by itself; `give-up`: needs a person; `stand-down`: someone newer acts. */
   abstract readonly disposition: 'retry' | 'give-up' | 'stand-down';
   readonly code: ErrorCode;
+  /** The HTTP status that the other side answered with; `undefined`: it answered with none, or nobody asks. */
+  readonly status: number | undefined;
 
   /** @param message - may quote others: it is bounded and redacted here */
   constructor(code: ErrorCode, message: string, options: GatewayErrorOptions = {}) {
     super(foreignText(message, MAX_MESSAGE), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
     this.code = code;
+    this.status = options.status;
   }
 }
 

@@ -131,10 +131,11 @@ export class OpenAiAgent implements Agent {
       if (mayPass(error.status)) {
         const retryAfterMs = retryAfter(error.headers);
         return new TransientError('AGENT_FAILED', `the agent answered ${said}`, {
+          status: error.status,
           ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
         });
       }
-      return new FatalError('AGENT_REFUSED', `the agent answered ${said}`);
+      return new FatalError('AGENT_REFUSED', `the agent answered ${said}`, { status: error.status });
     }
     // No connection, a stream that broke off, an error inside the stream, a line that is no JSON.
     return new TransientError('AGENT_FAILED', `the agent did not answer: ${said}`);

@@ -80,16 +80,17 @@ function readReplies(answer: HttpAnswer, messages: readonly InboundEvent[]): Age
   const { status, json, retryAfterMs } = answer;
   if (status >= 500 || status === 408 || status === 425 || status === 429 || (status >= 300 && status < 400)) {
     throw new TransientError('AGENT_FAILED', `the agent webhook answered HTTP ${status}`, {
+      status,
       ...(retryAfterMs === null ? {} : { retryAfterMs }),
     });
   }
-  if (status >= 400) throw new FatalError('AGENT_REFUSED', `the agent webhook answered HTTP ${status}`);
+  if (status >= 400) throw new FatalError('AGENT_REFUSED', `the agent webhook answered HTTP ${status}`, { status });
   const last = messages.at(-1);
   if (status === 204 || last === undefined) return [];
   const read = answerSchema.safeParse(json);
   if (!read.success) {
     // A proxy's page with status 200, or a server that is being restarted: asking again may help.
-    throw new TransientError('AGENT_FAILED', 'the agent webhook answered neither {"text"} nor {"replies"}');
+    throw new TransientError('AGENT_FAILED', 'the agent webhook answered neither {"text"} nor {"replies"}', { status });
   }
   const replies = 'replies' in read.data ? (read.data.replies as { text: string; to?: string }[]) : [read.data];
   return replies.map(({ text, to }) => ({

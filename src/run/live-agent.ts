@@ -1,14 +1,13 @@
 import type { Agent } from '../agents/agent.ts';
 import { createAgent } from '../agents/create-agent.ts';
+import { type WatchedAgent, watchAgent } from '../agents/watched-agent.ts';
+import { systemClock } from '../async/clock.ts';
 import type { LiveConfig } from './live-config.ts';
 
 /** The agent as it is configured at the moment: a turn that has begun ends with the agent that it was given to. */
-export function liveAgent(live: LiveConfig): Agent {
+export function liveAgent(live: LiveConfig): WatchedAgent {
   let agent = createAgent(live.current.agent);
-  live.onChange(({ groups }) => {
-    if (groups.includes('agent')) agent = createAgent(live.current.agent);
-  });
-  return {
+  const current: Agent = {
     get kind() {
       return agent.kind;
     },
@@ -23,4 +22,11 @@ export function liveAgent(live: LiveConfig): Agent {
     },
     reply: (turn, options) => agent.reply(turn, options),
   };
+  const watched = watchAgent(current, systemClock);
+  live.onChange(({ groups }) => {
+    if (!groups.includes('agent')) return;
+    agent = createAgent(live.current.agent);
+    watched.forget();
+  });
+  return watched;
 }

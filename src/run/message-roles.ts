@@ -1,11 +1,14 @@
 /** The roles that serve the queues `turns` and `deliveries`; they scale by themselves and hold no connection. */
 import type { Logger } from 'pino';
 import type { Adapter } from '../adapters/adapter.ts';
+import { systemClock } from '../async/clock.ts';
 import type { Config } from '../config.ts';
 import type { Measurements } from '../state/measurements.ts';
 import type { Safeguards } from '../state/safeguards.ts';
+import type { AgentReport, SendingReport } from '../state/workers.ts';
 import { createDeliveryWorker } from '../workers/delivery-worker.ts';
-import { createTurnWorker } from '../workers/turn-worker.ts';
+import { SendWatch } from '../workers/send-watch.ts';
+import { createTurnWorker, TURNS_AT_ONCE } from '../workers/turn-worker.ts';
 import type { CredentialStore } from './credentials.ts';
 import { liveAgent } from './live-agent.ts';
 import type { LiveConfig } from './live-config.ts';
@@ -24,14 +27,18 @@ export interface MessageRoleOptions {
   readonly log: Logger;
 }
 
-export function startAgentRole(options: MessageRoleOptions): Role {
+/** The one agent that can be configured so far. */
+const AGENT_NAME = 'main';
+
+export function startAgentRole(options: MessageRoleOptions): Role & { standing(): AgentReport } {
   const { config, live, storage, adapters, credentials, safeguards, measurements, log } = options;
+  const agent = liveAgent(live);
   const worker = createTurnWorker({
     address: storage.address,
     keys: storage.keys,
     turns: storage.turns,
     deliveries: storage.deliveries,
-    agent: liveAgent(live),
+    agent,
     adapters,
     credentialsOf: (connection) => credentials.of(connection),
     openTransport: transportsBy(config, SENDERS_SOCKETS),
@@ -45,12 +52,15 @@ export function startAgentRole(options: MessageRoleOptions): Role {
     name: 'agent',
     ready: worker.ready,
     drain: () => worker.close({ deadlineMs: config.timings.drainMs }),
+    standing: () => ({ name: AGENT_NAME, places: TURNS_AT_ONCE, ...agent.standing() }),
   };
 }
 
-export function startDeliveryRole(options: MessageRoleOptions): Role {
+export function startDeliveryRole(options: MessageRoleOptions): Role & { standing(): SendingReport[] } {
   const { config, storage, adapters, credentials, safeguards, measurements, log } = options;
+  const watch = new SendWatch(systemClock);
   const worker = createDeliveryWorker({
+    watch,
     address: storage.address,
     keys: storage.keys,
     adapters,
@@ -66,5 +76,6 @@ export function startDeliveryRole(options: MessageRoleOptions): Role {
     name: 'delivery',
     ready: worker.ready,
     drain: () => worker.close({ deadlineMs: config.timings.drainMs }),
+    standing: () => watch.failing(),
   };
 }

@@ -161,6 +161,8 @@ function startRoles(
   const gauge = new MemoryGauge({ client: storage.patient, log });
   const measurements = new Measurements();
   let held = () => 0;
+  let agent: ReturnType<typeof startAgentRole> | undefined;
+  let delivery: ReturnType<typeof startDeliveryRole> | undefined;
   const reporter = createWorkerReporter({
     client: storage.fenced,
     keys: storage.keys,
@@ -169,6 +171,10 @@ function startRoles(
     capacity: roles.includes('connections') ? options.capacity : 0,
     held: () => held(),
     config: () => live.standing,
+    standing: () => ({
+      ...(agent === undefined ? {} : { agent: agent.standing() }),
+      ...(delivery === undefined ? {} : { sending: delivery.standing() }),
+    }),
     measurements,
     everyMs: config.timings.renewEveryMs,
     forgetAfterMs: config.timings.leaseMs,
@@ -178,8 +184,9 @@ function startRoles(
   const parts: Pick<Role, 'ready' | 'drain'>[] = [];
   if (roles.includes('scheduler')) parts.push(startSchedulerRole({ config, live, storage, identity, log }));
   const messages = { config, live, storage, adapters, credentials, safeguards, measurements, log };
-  if (roles.includes('agent')) parts.push(startAgentRole(messages));
-  if (roles.includes('delivery')) parts.push(startDeliveryRole(messages));
+  if (roles.includes('agent')) agent = startAgentRole(messages);
+  if (roles.includes('delivery')) delivery = startDeliveryRole(messages);
+  parts.push(...[agent, delivery].filter((part) => part !== undefined));
   if (roles.includes('connections')) {
     const role = startConnectionsRole({
       config,

@@ -9,7 +9,7 @@ import { explain } from '../errors.ts';
 import type { Keys } from '../state/keys.ts';
 import { countReconnects, type Measurements } from '../state/measurements.ts';
 import type { RedisClient } from '../state/redis.ts';
-import { forgetWorker, listWorkers, reportWorker } from '../state/workers.ts';
+import { forgetWorker, listWorkers, reportWorker, type WorkerReport } from '../state/workers.ts';
 import { fairShare } from '../workers/fair-share.ts';
 import type { ConfigStanding } from './live-config.ts';
 import type { ProcessIdentity } from './process-identity.ts';
@@ -22,6 +22,8 @@ export interface WorkerReportOptions {
   readonly capacity: number;
   held(): number;
   config(): ConfigStanding;
+  /** Of the roles that have them; asked for with each report. */
+  standing?(): Pick<WorkerReport, 'agent' | 'sending'>;
   readonly measurements: Measurements;
   readonly everyMs: number;
   /** A worker silent for this long is not counted any more, ms. */
@@ -67,6 +69,7 @@ export function createWorkerReporter(options: WorkerReportOptions): WorkerReport
         draining,
         configRefused: options.config().refused,
         restartNeeded: options.config().restartNeeded,
+        ...options.standing?.(),
       },
       options.forgetAfterMs,
       measured.latencies,

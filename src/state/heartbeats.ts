@@ -15,6 +15,8 @@ export interface Heartbeat {
   readonly route: string | null;
   /** What somebody who looks at a working connection should know. */
   readonly remark: string | null;
+  /** Why what comes cannot be stored, and for how long so far; `null` or absent: it can. */
+  readonly inbound?: { readonly reason: string; readonly forMs: number } | null;
   /** Longest silence between round trips that the adapter calls healthy. */
   readonly maxSilenceMs: number;
 }

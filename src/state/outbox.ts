@@ -251,11 +251,12 @@ export class Outbox {
   /**
    * Stores what became of the head and returns the next one (the same one after `keep`).
    *
+   * @param waitMs - of `keep`: not to be tried again for so long, for those who look on
    * @param settlementId - unique per settlement; repeating a call whose answer was lost changes nothing, and neither
    *   does a copy that arrives seconds late
    * @throws TransientError when Redis gave no answer
    */
-  async settle(head: Head, settlementId: string, settlement: Settlement): Promise<Next> {
+  async settle(head: Head, settlementId: string, settlement: Settlement, waitMs = 0): Promise<Next> {
     const k = this.#keys;
     const replyKey = head.part?.reply.key ?? '';
     const answer = (await asking('settle part', () =>
@@ -272,7 +273,7 @@ export class Outbox {
         ],
         [
           ...[head.deliveryToken, this.#fence, settlementId, head.entry, this.#lane, IDLE_OUTBOX_MS],
-          ...settlementArguments(settlement),
+          ...settlementArguments(settlement, waitMs),
         ],
       ),
     )) as string[];
@@ -291,12 +292,12 @@ export type Settlement =
   | { readonly kind: 'replace'; readonly parts: readonly UnsentPart[]; readonly allot: boolean }
   | { readonly kind: 'dead'; readonly letter: NewDeadLetter };
 
-function settlementArguments(settlement: Settlement): (string | number)[] {
+function settlementArguments(settlement: Settlement, waitMs: number): (string | number)[] {
   switch (settlement.kind) {
     case 'done':
       return ['done', settlement.counter];
     case 'keep':
-      return ['keep', settlement.doubt ? '1' : '', settlement.code, asReason(settlement.reason)];
+      return ['keep', settlement.doubt ? '1' : '', settlement.code, asReason(settlement.reason), Math.ceil(waitMs)];
     case 'replace':
       return ['replace', settlement.allot ? '1' : '', ...settlement.parts.map((part) => JSON.stringify(part))];
     case 'dead':

@@ -32,6 +32,49 @@ export interface WorkerReport {
   readonly configRefused?: string | null;
   /** Keys of its configuration whose new values wait for its restart. */
   readonly restartNeeded?: readonly string[];
+  /** Of the role `agent`: how its agent does. */
+  readonly agent?: AgentReport | null;
+  /** Of the role `delivery`: connections whose last sends have all failed, the worst first. */
+  readonly sending?: readonly SendingReport[];
+}
+
+/** What a process sees of the agent; its ages are of the moment of the report, ms. */
+export interface AgentReport {
+  readonly name: string;
+  readonly kind: string;
+  /** Turns that it works on for this process, and how many may be at a time. */
+  readonly running: number;
+  readonly places: number;
+  /** Since the longest of them began; `null`: none runs. */
+  readonly longestMs: number | null;
+  /** A turn is given up after this. */
+  readonly limitMs: number;
+  /** Since it last answered; `null`: not since the process began. */
+  readonly answeredMs: number | null;
+  /** What came instead of answers since the last one; `null`: an answer, or nothing yet. */
+  readonly failing: {
+    /** Out of reach or not in time; a no; an error of its own. */
+    readonly kind: 'away' | 'refuses' | 'fails';
+    readonly reason: string;
+    readonly status: number | null;
+    /** In a row. */
+    readonly count: number;
+    /** Since the first and since the last of them. */
+    readonly forMs: number;
+    readonly agoMs: number;
+  } | null;
+}
+
+/** Sends of one connection that failed one after the other, as one process sees it. */
+export interface SendingReport {
+  readonly connection: string;
+  readonly count: number;
+  /** Of the last one. */
+  readonly code: string;
+  readonly reason: string;
+  /** Since the first and since the last of them, ms. */
+  readonly forMs: number;
+  readonly agoMs: number;
 }
 
 export interface WorkerRecord extends WorkerReport {

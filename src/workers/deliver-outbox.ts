@@ -45,6 +45,8 @@ export interface DeliveryDeps {
   readonly giveUpAfterMs: number;
   /** Bound of one send, whatever the adapter's own deadlines are, ms. */
   readonly sendTimeoutMs: number;
+  /** What came of a send; must not throw. */
+  saw?(connection: ConnectionId, outcome: SendOutcome): void;
   /** A part was delivered `ms` after it had come up for sending; must not throw. */
   took?(platform: string, ms: number): void;
 }
@@ -160,6 +162,7 @@ class Delivery {
     }
     const outcome = await this.#send(answer.sender, part, answer.repeatable(part));
     this.#report(part, head, outcome);
+    this.#deps.saw?.(this.#id, outcome);
     const verdict = judgeAfter(candidate(), outcome, Math.random());
     const step = await this.#carryOut(head, verdict, attemptId);
     const isOurs = step.kind === 'next' && step.next.head !== 'fenced';
@@ -176,7 +179,7 @@ class Delivery {
     if (bucket !== null) {
       await this.#insist(() => pauseBucket(client, keys, this.#id, bucket, waitMs, 'rate-limited by the platform'));
     }
-    const next = await this.#insist(() => this.#outbox.settle(head, settlementId, settlement));
+    const next = await this.#insist(() => this.#outbox.settle(head, settlementId, settlement, waitMs));
     if (next.head !== 'fenced') this.#reportEnd(head, verdict);
     return waitMs > 0 ? { kind: 'again', afterMs: waitMs } : { kind: 'next', next };
   }

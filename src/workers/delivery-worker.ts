@@ -17,6 +17,7 @@ import { ALL_SAFEGUARDS, type Safeguards } from '../state/safeguards.ts';
 import { ConnectionSlots } from './connection-slots.ts';
 import { type DeliveryDeps, deliverOutbox } from './deliver-outbox.ts';
 import { createLaneWorker, type LaneWorker } from './lane-worker.ts';
+import type { SendWatch } from './send-watch.ts';
 import { createSenders, type SendersOptions } from './senders.ts';
 
 export interface DeliveryWorkerOptions {
@@ -47,6 +48,8 @@ export interface DeliveryWorkerOptions {
   readonly sendTimeoutMs?: number;
   /** @defaultValue all on */
   readonly safeguards?: Safeguards;
+  /** @defaultValue nobody looks on */
+  readonly watch?: Pick<SendWatch, 'saw'>;
   /** @defaultValue nothing is measured */
   readonly measurements?: Measurements;
 }
@@ -69,6 +72,7 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): DeliveryWo
     clock,
     log,
     safeguards: options.safeguards ?? ALL_SAFEGUARDS,
+    saw: (connection, outcome) => options.watch?.saw(connection, outcome),
     took: (platform, ms) => options.measurements?.took('delivery', platform, ms),
     backoff: options.backoff ?? DELIVERY_BACKOFF,
     giveUpAfterMs: options.giveUpAfterMs ?? 600_000,

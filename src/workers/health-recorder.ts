@@ -29,6 +29,8 @@ export class HealthRecorder implements HealthReporter {
   #route: string | null = null;
   #remark: string | null = null;
   #maxSilenceMs = DEFAULT_MAX_SILENCE_MS;
+  /** Monotonic ms. */
+  #inbound: { readonly reason: string; readonly since: number } | null = null;
 
   /**
    * @param onChange - called synchronously on each change of state; must not throw
@@ -105,6 +107,11 @@ export class HealthRecorder implements HealthReporter {
     this.#maxSilenceMs = ms;
   }
 
+  /** What comes can or cannot be stored at the moment. @param reason - `null`: it can */
+  inbound(reason: string | null): void {
+    this.#inbound = reason === null ? null : { reason, since: this.#clock.monotonic() };
+  }
+
   heartbeat(): Heartbeat {
     const now = this.#clock.monotonic();
     const age = (at: number | null) => (at === null ? null : Math.round(now - at));
@@ -118,6 +125,8 @@ export class HealthRecorder implements HealthReporter {
       frameAgeMs: age(this.#frameAt),
       route: this.#route,
       remark: this.#remark,
+      inbound:
+        this.#inbound === null ? null : { reason: this.#inbound.reason, forMs: Math.round(now - this.#inbound.since) },
       maxSilenceMs: this.#maxSilenceMs,
     };
   }

@@ -89,6 +89,7 @@ async function runAdapter(
     dedupeWindowMs: adapter.capabilities.dedupeWindowMs,
     assertHeld,
     onFenced: (error) => stop.abort(error),
+    onTrouble: (trouble) => health.inbound(trouble?.reason ?? null),
     log,
   });
   try {

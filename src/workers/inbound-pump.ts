@@ -36,6 +36,8 @@ export interface InboundPumpOptions {
   assertHeld(): void;
   /** Called once, when nothing more can be stored under this token. */
   onFenced(error: FencedError): void;
+  /** What comes can or cannot be stored from now on; `null`: it can. Must not throw. */
+  onTrouble?(trouble: InboundTrouble | null): void;
   /** So many events were stored (or known already) `lagMs` after they were pushed; must not throw. */
   onStored?(lagMs: number, events: number): void;
   /** Redis as a whole is short of memory. @defaultValue never */
@@ -328,6 +330,7 @@ export class InboundPump implements InboundSink {
     this.#trouble = { reason, since: Date.now() };
     this.#remindedAt = this.#trouble.since;
     this.#options.log.warn({ event: 'inbound.stuck', pending: this.#pending.length }, reason);
+    this.#options.onTrouble?.(this.#trouble);
     this.#updateFull();
   }
 
@@ -336,6 +339,7 @@ export class InboundPump implements InboundSink {
     const stuckMs = Date.now() - this.#trouble.since;
     this.#trouble = null;
     this.#options.log.info({ event: 'inbound.flowing', stuckMs }, 'inbound is stored again');
+    this.#options.onTrouble?.(null);
     this.#updateFull();
   }
 

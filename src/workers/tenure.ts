@@ -58,6 +58,8 @@ export interface PumpRequest {
   readonly dedupeWindowMs: number;
   assertHeld(): void;
   onFenced(error: FencedError): void;
+  /** What comes can or cannot be stored from now on, and why not; `null`: it can. */
+  onTrouble(trouble: { readonly reason: string } | null): void;
   readonly log: Logger;
 }
 

@@ -34,7 +34,7 @@ export interface TurnWorkerOptions {
   readonly name?: string;
   /** @defaultValue the system's clock */
   readonly clock?: Clock;
-  /** Conversations answered at once. @defaultValue 100 */
+  /** Conversations answered at once. @defaultValue {@link TURNS_AT_ONCE} */
   readonly concurrency?: number;
   /** Lock of a job, ms: a crashed worker's lanes rest for at most this and {@link stalledCheckMs}. @defaultValue 10_000 */
   readonly lockMs?: number;
@@ -47,6 +47,9 @@ export interface TurnWorkerOptions {
   /** @defaultValue nothing is measured */
   readonly measurements?: Measurements;
 }
+
+/** Of one process. */
+export const TURNS_AT_ONCE = 100;
 
 /** An agent is often busy for seconds, and sometimes down for hours. */
 const TURN_BACKOFF: BackoffPolicy = { baseMs: 1_000, capMs: 60_000, factor: 2 };
@@ -76,7 +79,7 @@ export function createTurnWorker(options: TurnWorkerOptions): LaneWorker {
     keys,
     log,
     name: options.name ?? 'agent',
-    concurrency: options.concurrency ?? 100,
+    concurrency: options.concurrency ?? TURNS_AT_ONCE,
     lockMs: options.lockMs ?? 10_000,
     stalledCheckMs: options.stalledCheckMs ?? 1_000,
     cutWhenOvertaken: (options.safeguards ?? ALL_SAFEGUARDS).fence,

@@ -18,7 +18,7 @@ redis.call('HSET', KEYS[2], 'token', token)
 local entry = redis.call('LINDEX', KEYS[1], 0)
 if not entry then
   redis.call('HSET', KEYS[2], 'active', '0')
-  redis.call('HDEL', KEYS[2], 'started', 'attempts', 'since', 'doubt', 'code', 'reason')
+  redis.call('HDEL', KEYS[2], 'started', 'attempts', 'since', 'doubt', 'code', 'reason', 'heldUntil', 'heldBy')
   redis.call('PEXPIRE', KEYS[2], ARGV[3])
   redis.call('ZREM', KEYS[3], ARGV[1])
   return { 'idle' }

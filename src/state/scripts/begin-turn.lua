@@ -4,6 +4,8 @@
 -- KEYS: laneState, lane, history, activeLanes, desired
 -- ARGV: 1 activation of the job, 2 lane id, 3 runner (unique per try, so that a repeated call is no crash),
 --       4 turn id if a new one is frozen, 5 most messages a turn takes, 6 entries of history wanted
+-- For those who look on: `began` is the turn and when it was frozen, `taken` its runner and when that took it (Redis ms).
+-- Whoever knows neither of them leaves them behind, so each names what it is of.
 -- Returns {'removed'}: the connection is no longer wanted; the lane stays as it is
 --      or {'over'}: the job is of an earlier activation, or nothing is left
 --      or {'waiting', ms until the next try}
@@ -33,12 +35,13 @@ end
 local turnId, count = state[4], tonumber(state[5] or '0')
 if not turnId then
   turnId, count = ARGV[4], math.min(waiting, tonumber(ARGV[5]))
-  redis.call('HSET', KEYS[1], 'turnId', turnId, 'count', count, 'crashes', 0, 'attempt', 0)
+  redis.call('HSET', KEYS[1], 'turnId', turnId, 'count', count, 'crashes', 0, 'attempt', 0, 'began',
+    turnId .. ' ' .. string.format('%.0f', now))
 elseif runner ~= '' and runner ~= ARGV[3] then
   redis.call('HINCRBY', KEYS[1], 'crashes', 1)
 end
 local token = redis.call('HINCRBY', KEYS[1], 'token', 1)
-redis.call('HSET', KEYS[1], 'runner', ARGV[3])
+redis.call('HSET', KEYS[1], 'runner', ARGV[3], 'taken', ARGV[3] .. ' ' .. string.format('%.0f', now))
 redis.call('HDEL', KEYS[1], 'nextAttemptAt')
 local tries = redis.call('HMGET', KEYS[1], 'crashes', 'attempt')
 local history = {}

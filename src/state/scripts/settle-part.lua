@@ -4,7 +4,7 @@
 -- ARGV: delivery token, fence ('1' or ''), settlement id, entry that is settled, lane, idle outboxes are remembered for
 -- (ms), action, then by action:
 --   done:    name of the counter to raise
---   keep:    doubt ('1': it may have been delivered), code, reason
+--   keep:    doubt ('1': it may have been delivered), code, reason, not to be tried again before (ms from now)
 --   replace: allot ('1': each new part gets an ordinal of its own, else the head's), then the new parts (JSON)
 --   dead:    letters kept, then fields and values of the dead letter
 -- Returns {'fenced'} when someone newer delivers this outbox
@@ -17,20 +17,23 @@ if ARGV[2] == '1' and state[1] ~= ARGV[1] then
   return { 'fenced' }
 end
 local t = redis.call('TIME')
-local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
+local nowMs = t[1] * 1000 + math.floor(t[2] / 1000)
+local now = string.format('%.0f', nowMs)
 local action = ARGV[7]
 if state[2] ~= ARGV[3] and redis.call('LINDEX', KEYS[1], 0) == ARGV[4] then
   redis.call('HSET', KEYS[2], 'settled', ARGV[3])
   if action == 'keep' then
     redis.call('HDEL', KEYS[2], 'started')
     redis.call('HINCRBY', KEYS[4], 'sendRetries', 1)
-    redis.call('HSET', KEYS[2], 'code', ARGV[9], 'reason', ARGV[10])
+    redis.call('HSET', KEYS[2], 'code', ARGV[9], 'reason', ARGV[10],
+      'heldUntil', string.format('%.0f', nowMs + ARGV[11]), 'heldBy', 'retry')
     if ARGV[8] == '1' then
       redis.call('HSET', KEYS[2], 'doubt', '1')
     end
   else
     local head = redis.call('LPOP', KEYS[1])
-    redis.call('HDEL', KEYS[2], 'started', 'attempts', 'since', 'doubt', 'code', 'reason')
+    redis.call('HDEL', KEYS[2], 'started', 'attempts', 'since', 'doubt', 'code', 'reason',
+      'heldUntil', 'heldBy')
     if action == 'done' then
       redis.call('HINCRBY', KEYS[4], ARGV[8], 1)
     elseif action == 'replace' then

@@ -18,7 +18,7 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local lane, deadline, grace = ARGV[4], ARGV[5], tonumber(ARGV[6])
 local buckets = (#KEYS - 1) / 4
-local longest = 0
+local longest, paused = 0, false
 for i = 1, buckets do
   local log, waiting, due, pause = KEYS[4 * i - 2], KEYS[4 * i - 1], KEYS[4 * i], KEYS[4 * i + 1]
   local count, window = tonumber(ARGV[2 * i + 5]), tonumber(ARGV[2 * i + 6])
@@ -39,6 +39,7 @@ for i = 1, buckets do
   end
   local used = redis.call('LLEN', log)
   local wait = math.max(redis.call('PTTL', pause), 0)
+  paused = paused or wait > 0
   if rank >= count - used then
     -- The permit this lane will get is taken back when the one `index` places into the log leaves the window; those
     -- beyond the log come whole windows later.
@@ -60,6 +61,8 @@ for i = 1, buckets do
   end
 end
 if longest > 0 then
+  -- For those who look on.
+  redis.call('HSET', KEYS[1], 'heldUntil', string.format('%.0f', now + longest), 'heldBy', paused and 'pause' or 'permits')
   return { 'wait', math.ceil(longest) }
 end
 for i = 1, buckets do
