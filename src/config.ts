@@ -22,7 +22,7 @@ import { ConfigError } from './errors.ts';
 import { secretsIn } from './http/proxy/proxy-url.ts';
 import { environmentProblems, PROXY_VARIABLES, type ProxyEnvironment } from './http/proxy/route.ts';
 import type { LogLevel } from './log.ts';
-import { type ConnectionId, connectionId } from './model.ts';
+import { type ConnectionId, connectionId, ownValue } from './model.ts';
 import { registerSecret } from './text/known-secrets.ts';
 
 export type { AgentConfig } from './config/agent.ts';
@@ -170,7 +170,9 @@ export function resolveRuntimeConnection(given: unknown, bounds: RuntimeBounds, 
 }
 
 function proxyVariables(env: NonNullable<LoadOptions['env']>): ProxyEnvironment {
-  return Object.fromEntries(PROXY_VARIABLES.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
+  return Object.fromEntries(
+    PROXY_VARIABLES.flatMap((name) => (ownValue(env, name) ? [[name, ownValue(env, name)]] : [])),
+  );
 }
 
 /** What the schema says, less what only follows from a reference that failed. */
@@ -192,7 +194,7 @@ function nothingConfigured(cwd: string): string {
 function inTermsOf(variables: ConfigDocument['variables'], env: LoadOptions['env'], line: string): string {
   for (const [key, variable] of variables) {
     if (!line.startsWith(`${key}: `)) continue;
-    if (env?.[variable]) return `${variable}: ${line.slice(key.length + 2)}`;
+    if (ownValue(env ?? {}, variable)) return `${variable}: ${line.slice(key.length + 2)}`;
     return `${variable}: is not set or empty; set it, or create holdfast.yaml`;
   }
   return line;
@@ -310,8 +312,8 @@ function* warningsAbout(
 }
 
 function hasKey(document: unknown, group: string, key: string): boolean {
-  const inner = (document as Record<string, unknown>)[group];
-  return typeof inner === 'object' && inner !== null && key in inner;
+  const inner = ownValue(document as Record<string, unknown>, group);
+  return typeof inner === 'object' && inner !== null && Object.hasOwn(inner, key);
 }
 
 function isOpenHttp(input: string): boolean {

@@ -5,6 +5,14 @@
 declare const brand: unique symbol;
 type Branded<T, Name extends string> = T & { readonly [brand]: Name };
 
+/**
+ * What `record` itself holds under a name that came from outside: `constructor` finds nothing in an empty one. Every
+ * lookup by a foreign name goes through here or through a Map; a test reads all of `src` for others.
+ */
+export function ownValue<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
+}
+
 /** Names one logical link of one bot account to a platform; matches `^[a-z][a-z0-9-]{0,62}$`. */
 export type ConnectionId = Branded<string, 'ConnectionId'>;
 /** `<host>/<pid>-<random>`: one worker process during one life. */

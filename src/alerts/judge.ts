@@ -5,7 +5,9 @@
  * or will soon be; told again while it lasts, and told to have ended once the end has lasted a moment. An alert of a
  * connection may grow worse (down → parked): that is told, too. What ends before it was told is never told.
  */
+
 import { createHash } from 'node:crypto';
+import { ownValue } from '../model.ts';
 import type { StatusDocument } from '../status/document.ts';
 import type { Alert, AlertSettings, Condition, Counted, Notification, Observed, Rule, Subject } from './alert.ts';
 import { type ConnectionMemory, watchConnection } from './watch-connections.ts';
@@ -38,7 +40,7 @@ export function judge(previous: Memory | null, observed: Observed, settings: Ale
   const watchedSince = isFresh ? now : previous.watchedSince;
   const watched = observed.status.connections.map((connection) => {
     const dead = observed.deadLetters.get(connection.id) ?? 0;
-    const before = previous?.connections[connection.id];
+    const before = ownValue(previous?.connections ?? {}, connection.id);
     return [connection.id, dead, watchConnection(connection, before, dead, { now, watchedSince, settings })] as const;
   });
   const letters = newLetters(watched, now, settings);
@@ -63,7 +65,7 @@ function merge(known: Memory['alerts'], conditions: readonly Condition[], now: n
     if (alert.toldAt !== null) merged.set(alert.key, { ...alert, wellSince: alert.wellSince ?? now });
   }
   for (const condition of current.values()) {
-    const alert = known[condition.key];
+    const alert = ownValue(known, condition.key);
     // A connection in trouble is one alert, not two.
     const trouble = `connection:${condition.subject}`;
     if (condition.rule === 'flapping' && alert?.toldAt == null && (current.has(trouble) || merged.has(trouble)))

@@ -1,8 +1,10 @@
 /** Where the configuration comes from: the file asked for, the one lying there, or well-known environment variables. */
+
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
 import { ConfigError, type GatewayErrorOptions } from '../errors.ts';
+import { ownValue } from '../model.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -39,7 +41,7 @@ export function findDocument(file: string | undefined, cwd: string, env: Env): C
 }
 
 function fromFile(path: string, env: Env): ConfigDocument {
-  const unread = READ_WITHOUT_FILE.filter((name) => env[name]);
+  const unread = READ_WITHOUT_FILE.filter((name) => ownValue(env, name));
   const text = readText(path);
   const ignored = unread.filter((name) => !text.includes(`\${${name}}`));
   return {
@@ -95,7 +97,7 @@ function fromEnvironment(cwd: string, env: Env): ConfigDocument {
   const variables = new Map<string, string>();
   const take = (variable: string, key: string): string | undefined => {
     variables.set(key, variable);
-    return nonEmpty(env[variable]);
+    return nonEmpty(ownValue(env, variable));
   };
   const present = <T extends object>(group: T) =>
     Object.fromEntries(Object.entries(group).filter(([, value]) => value !== undefined));

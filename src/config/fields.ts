@@ -2,7 +2,9 @@
  * Building blocks of the configuration schema. Each says what is wrong in words that contain the fix, and none ever
  * repeats a value: it might be a secret in the wrong place.
  */
+
 import { z } from 'zod';
+import { ownValue } from '../model.ts';
 
 type Issue = { readonly input?: unknown };
 
@@ -33,7 +35,9 @@ export function keysOf<Shape extends z.core.$ZodLooseShape>(shape: Shape, hints:
   return z.strictObject(shape, {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => `${key}\u0000${hints[key] ?? unknownKey(key, Object.keys(shape))}`).join('\u0001')
+        ? issue.keys
+            .map((key) => `${key}\u0000${ownValue(hints, key) ?? unknownKey(key, Object.keys(shape))}`)
+            .join('\u0001')
         : because('is missing', 'must be a group of keys')(issue),
   });
 }

@@ -1,7 +1,9 @@
 /**
  * The platforms that can be configured. A new one is a line here, and one in run/adapters.ts with its adapter.
  */
+
 import { z } from 'zod';
+import { ownValue } from '../model.ts';
 import { qqConnection } from './qq.ts';
 import { telegramConnection } from './telegram.ts';
 
@@ -20,6 +22,6 @@ export const connectionSchema = z.discriminatedUnion('platform', PLATFORMS, {
 /** Whether some platform takes `text` for `key` as it is: digits are an app id, and elsewhere a number. */
 export function takesText(key: string, text: string): boolean {
   return PLATFORMS.some(
-    ({ in: { shape } }) => (shape as Record<string, z.ZodType>)[key]?.safeParse(text).success === true,
+    ({ in: { shape } }) => ownValue(shape as Record<string, z.ZodType>, key)?.safeParse(text).success === true,
   );
 }

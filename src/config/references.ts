@@ -2,8 +2,10 @@
  * What a configuration file may leave to its surroundings: `${NAME}` inside any text is an environment variable (`$${`
  * writes a literal `${`), and `<key>File` beside a secret key names a file that holds the value.
  */
+
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { ownValue } from '../model.ts';
 import { LEFT_OUT } from './left-out.ts';
 import { keyPath } from './problems.ts';
 import { FILE_KEYS, SECRET_KEYS } from './secret-keys.ts';
@@ -59,7 +61,7 @@ export function resolveReferences(document: unknown, surroundings: Surroundings)
     const at = [...path, key];
     // The schema judges the key that the file stands for.
     failed.add(pathId([...path, secret]));
-    if (secret in holder) return [secret, fail(at, `stands beside ${secret}; keep one of them`)];
+    if (Object.hasOwn(holder, secret)) return [secret, fail(at, `stands beside ${secret}; keep one of them`)];
     const file = walk(value, at);
     if (typeof file !== 'string' || file === '') return [secret, fail(at, 'must be the path of a file')];
     if (failed.has(pathId(at))) return [secret, LEFT_OUT];
@@ -87,7 +89,7 @@ function interpolate(text: string, env: Surroundings['env'], fail: (problem: str
       failed = true;
       return fail('has "${" without the name of an environment variable and "}"; write $${ for a literal "${"');
     }
-    const value = env[name];
+    const value = ownValue(env, name);
     if (value !== undefined && value !== '') return value;
     failed = true;
     return fail(`needs the environment variable ${name}, which is not set or empty; set it, or write the value here`);

@@ -57,14 +57,15 @@ export type Definition = { readonly [key: string]: JsonValue };
 export function checkDefinition(given: unknown, bounds: RuntimeBounds): ConfiguredConnection {
   const definition = asDefinition(given);
   const problems: string[] = [];
-  const document: Record<string, unknown> = {};
+  const read: [string, unknown][] = [];
   for (const [key, value] of Object.entries(definition)) {
     const secret = secretOf(key);
     const problem = secret === null ? plainProblem(value) : referenceProblem(key, secret, value, definition, bounds);
     if (problem !== null) problems.push(`${key}: ${problem}`);
     // A proxy without a password is no secret, and is judged as it is.
-    document[secret ?? key] = secret === null || isPlainProxy(key, value) ? value : LEFT_OUT;
+    read.push([secret ?? key, secret === null || isPlainProxy(key, value) ? value : LEFT_OUT]);
   }
+  const document = Object.fromEntries(read);
   const parsed = connectionSchema.safeParse(document);
   if (parsed.error !== undefined) problems.push(...problemLines(parsed.error.issues, document));
   if (problems.length > 0 || parsed.data === undefined) throw new ConfigError(problems);

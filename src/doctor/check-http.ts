@@ -7,12 +7,15 @@ import { type Finding, ok, skipped, warn } from './finding.ts';
 
 const ANSWER_MS = 4_000;
 /** What listens on all addresses answers on this one. */
-const EVERYWHERE: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+const EVERYWHERE: ReadonlyMap<string, string> = new Map([
+  ['0.0.0.0', '127.0.0.1'],
+  ['::', '::1'],
+]);
 
 export async function httpFinding(http: HttpConfig | null, signal: AbortSignal): Promise<Finding> {
   if (http === null) return skipped('http', 'the web role is switched off (http: false)');
   if (http.port === 0) return skipped('http', 'http.port is 0: any; the log says where it answers ("event":"web")');
-  const url = `http://${hostPort(EVERYWHERE[http.host] ?? http.host, http.port)}`;
+  const url = `http://${hostPort(EVERYWHERE.get(http.host) ?? http.host, http.port)}`;
   const guard = http.adminToken === null ? 'no token: only this machine gets in' : 'with an admin token';
   // Our own machine is asked, whatever proxies there are.
   const transport = createTransport({ proxy: 'direct', environment: {} });

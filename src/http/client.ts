@@ -261,11 +261,11 @@ function exchange({ pool, dialer, request, url, maxBodyBytes, signal, cuts }: Ex
 }
 
 function flatten(received: Record<string, string | string[] | undefined>): Record<string, string> {
-  const flat: Record<string, string> = {};
-  for (const [name, value] of Object.entries(received)) {
-    if (value !== undefined) flat[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value;
-  }
-  return flat;
+  return Object.fromEntries(
+    Object.entries(received).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name.toLowerCase(), Array.isArray(value) ? value.join(', ') : value]],
+    ),
+  );
 }
 
 function readAnswer(status: number, headers: Readonly<Record<string, string>>, text: string): HttpAnswer {

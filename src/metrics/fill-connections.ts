@@ -1,6 +1,6 @@
 /** What a scrape says of each connection. The state is derived as for `status`, so the two never differ. */
 import { setImmediate } from 'node:timers/promises';
-import { RECONNECT_CAUSES } from '../model.ts';
+import { ownValue, RECONNECT_CAUSES } from '../model.ts';
 import type { Backlog } from '../state/backlog.ts';
 import { reconnectField } from '../state/measurements.ts';
 import { type ConnectionEvidence, deriveConnection } from '../status/derive.ts';
@@ -89,9 +89,10 @@ function fillEvidence(
 }
 
 function fillCounters(sheet: Sheet, labels: Labels, counters: Readonly<Record<string, string>>): void {
-  for (const [name, metric] of Object.entries(COUNTERS)) sheet.put(metric, Number(counters[name] ?? 0), labels);
+  for (const [name, metric] of Object.entries(COUNTERS))
+    sheet.put(metric, Number(ownValue(counters, name) ?? 0), labels);
   for (const cause of RECONNECT_CAUSES) {
-    const count = counters[reconnectField(cause)];
+    const count = ownValue(counters, reconnectField(cause));
     // Ten series more for each connection, nearly all of them 0 for ever, would be most of the scrape.
     if (count !== undefined) sheet.put('holdfast_reconnects_total', Number(count), { ...labels, cause });
   }

@@ -1,7 +1,7 @@
 /** What another configuration means for a running process: what it takes over, and what waits for a restart. Pure. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../config.ts';
-import type { ConnectionId } from '../model.ts';
+import { type ConnectionId, ownValue } from '../model.ts';
 
 export interface ConfigChange {
   readonly added: readonly ConnectionId[];
@@ -49,7 +49,9 @@ function differingKeys(path: string, one: unknown, other: unknown): string[] {
   if (isDeepStrictEqual(one, other)) return [];
   if (!isGroup(one) || !isGroup(other)) return [path];
   const keys = new Set([...Object.keys(one), ...Object.keys(other)]);
-  return [...keys].filter((key) => !isDeepStrictEqual(one[key], other[key])).map((key) => `${path}.${key}`);
+  return [...keys]
+    .filter((key) => !isDeepStrictEqual(ownValue(one, key), ownValue(other, key)))
+    .map((key) => `${path}.${key}`);
 }
 
 function isGroup(value: unknown): value is Record<string, unknown> {

@@ -4,6 +4,8 @@
  * Items are numbered per writer (one pump of one tenure). The script knows how many it has taken, so a batch that is
  * sent again after a lost answer adds only what is missing, and one that overtook a lost batch is refused as a gap.
  */
+import { createHash } from 'node:crypto';
+import { explain } from '../errors.ts';
 import type { ConnectionId, Cursor, FencingToken, InboundEvent, InboundKind } from '../model.ts';
 import { type Keys, laneId } from './keys.ts';
 import { decodeMessage, encodeMessage, type StoredMessage } from './lane-entry.ts';
@@ -71,6 +73,8 @@ export type IngestAnswer =
       readonly activations: readonly Activation[];
     };
 
+/** Those of platforms have up to some 130 characters. */
+const LONGEST_ID = 200;
 /** Records kept aside are cut here; messages never are. */
 const MAX_ASIDE_CHARS = 64 * 1024;
 
@@ -78,18 +82,48 @@ const MAX_ASIDE_CHARS = 64 * 1024;
 const CURSOR_COMES = '-';
 
 const script = loadScript('ingest');
-const LETTERS: Readonly<Record<string, ItemAnswer>> = { s: 'stored', d: 'duplicate', a: 'aside', c: 'cursor' };
+const LETTERS: ReadonlyMap<string, ItemAnswer> = new Map([
+  ['s', 'stored'],
+  ['d', 'duplicate'],
+  ['a', 'aside'],
+  ['c', 'cursor'],
+]);
 
+/** An event that cannot be written out, for whatever cause, becomes a record of kind `malformed`. Never throws. */
 export function encodeEvent(connection: ConnectionId, event: InboundEvent, cursor: Cursor | null): IngestItem {
-  const { kind, eventId } = event;
-  if (kind !== 'message') {
-    const { raw, ...header } = event;
-    const text = event.text.slice(0, MAX_ASIDE_CHARS);
-    const entry = `${JSON.stringify({ ...header, text })}\n${raw.slice(0, MAX_ASIDE_CHARS)}`;
-    return { kind, eventId, lane: null, entry, cursor };
+  try {
+    if (event.kind !== 'message') return encodeAside(event, cursor);
+    const eventId = idOf(event.eventId);
+    const lane = laneId(connection, event.conversation ?? '');
+    // Halves of characters cannot be sent on: no platform and no agent takes them.
+    return {
+      kind: 'message',
+      eventId,
+      lane,
+      entry: encodeMessage({ ...event, text: event.text.toWellFormed() }),
+      cursor,
+    };
+  } catch (error) {
+    const text = `an event of kind ${event.kind} could not be written out: ${explain(error)}`;
+    return encodeAside({ ...NOTHING, kind: 'malformed', text, receivedAt: event.receivedAt, raw: event.raw }, cursor);
   }
-  const lane = laneId(connection, event.conversation ?? '');
-  return { kind, eventId, lane, entry: encodeMessage(event), cursor };
+}
+
+/** What a record of our own leaves empty. */
+const NOTHING = { eventId: null, conversation: null, sender: null, attachments: [], platformAt: null, reply: null };
+
+function encodeAside(event: InboundEvent, cursor: Cursor | null): IngestItem {
+  const { raw, kind, ...header } = event;
+  const text = event.text.slice(0, MAX_ASIDE_CHARS);
+  const eventId = idOf(event.eventId);
+  const entry = `${JSON.stringify({ kind, ...header, eventId, text })}\n${raw.slice(0, MAX_ASIDE_CHARS)}`;
+  return { kind, eventId, lane: null, entry, cursor };
+}
+
+/** Ids are remembered for days, each by itself: one of unusual length is remembered by its digest. */
+function idOf(eventId: string | null): string | null {
+  if (eventId === null || eventId.length <= LONGEST_ID) return eventId;
+  return `sha256:${createHash('sha256').update(eventId).digest('hex')}`;
 }
 
 export function encodeCursor(cursor: Cursor): IngestItem {
@@ -185,7 +219,7 @@ function readAnswer(
         const lane = lanes[Number(woken[i]) - 1];
         if (lane !== undefined) activations.push({ lane, activation: Number(woken[i + 1]) });
       }
-      return { kind, next, items: [...letters].map((letter) => LETTERS[letter] ?? 'aside'), activations };
+      return { kind, next, items: [...letters].map((letter) => LETTERS.get(letter) ?? 'aside'), activations };
     }
     default:
       throw new TypeError(`ingest.lua answered "${kind}"`);

@@ -204,7 +204,8 @@ export interface LeaseRecord {
 }
 
 export function parseLease(hash: Record<string, string>): LeaseRecord {
-  const number = (name: string) => (hash[name] === undefined ? null : Number(hash[name]));
+  const number = (name: 'token' | 'until' | 'grantedAt' | 'endedAt') =>
+    hash[name] === undefined ? null : Number(hash[name]);
   const owner = hash.owner ?? '';
   return {
     token: number('token') as FencingToken | null,

@@ -196,7 +196,10 @@ function parse(line: string): LogRecord | null {
   } catch {
     return null;
   }
-  const text = (key: string) => (typeof record[key] === 'string' ? (record[key] as string) : null);
+  const text = (key: 'connection' | 'level' | 'time' | 'event' | 'msg' | 'reason' | 'code') => {
+    const value = record[key];
+    return typeof value === 'string' ? value : null;
+  };
   const [connection, level, time, event] = [text('connection'), text('level'), text('time'), text('event')];
   if (connection === null || level === null || time === null) return null;
   const telling = event !== null && TELLING.has(event) && level === 'info';

@@ -64,7 +64,7 @@ export class Measurements {
 }
 
 /** Name of the counter of one cause among a connection's counters. */
-export function reconnectField(cause: ReconnectCause): string {
+export function reconnectField(cause: ReconnectCause): `reconnects:${ReconnectCause}` {
   return `reconnects:${cause}`;
 }
 

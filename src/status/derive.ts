@@ -2,6 +2,7 @@
  * What a connection's state is, computed from evidence at read time and never stored: so it is right when the worker
  * that would have said so is dead. Pure; all instants are Redis ms.
  */
+import { ownValue } from '../model.ts';
 import type { DesiredConnection, Wishes } from '../state/desired.ts';
 import type { HeartbeatRecord } from '../state/heartbeats.ts';
 import type { LeaseRecord } from '../state/leases.ts';
@@ -40,7 +41,7 @@ export function deriveConnection(evidence: ConnectionEvidence, moment: ReadMomen
   const held = lease.owner !== null && lease.until > moment.now;
   const beat = held ? currentBeat(evidence) : null;
   const verdict = judge(evidence, moment, held);
-  const count = (name: string) => Number(counters[name] ?? 0);
+  const count = (name: string) => Number(ownValue(counters, name) ?? 0);
   const beatAge = beat === null ? 0 : moment.now - beat.at;
   const aged = (age: number | null | undefined) => (age == null ? null : Math.max(0, age + beatAge));
   return {

@@ -1,4 +1,5 @@
 /** The whole installation at a glance: the status document, and what waits, in queues and for people. */
+import { ownValue } from '../model.ts';
 import type { Durability } from '../state/redis.ts';
 import { type RedisFacts, readRedisFacts } from '../state/redis-facts.ts';
 import type { StatusDocument } from './document.ts';
@@ -79,7 +80,7 @@ function overviewOf(snapshot: Snapshot, redis: RedisFacts, version: string): Ove
 }
 
 function queueOverview({ name, counts, paused }: QueueCounts): QueueOverview {
-  const count = (state: string) => counts[state] ?? 0;
+  const count = (state: string) => ownValue(counts, state) ?? 0;
   return {
     name,
     active: count('active'),

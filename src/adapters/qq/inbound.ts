@@ -8,7 +8,8 @@
 import { z } from 'zod';
 import type { Attachment, InboundEvent, ReplyHandle } from '../../model.ts';
 import type { ReplyLimit } from '../adapter.ts';
-import { aside } from '../aside.ts';
+import { aside, unreadable } from '../aside.ts';
+import { LONGEST_ID } from './protocol.ts';
 import type { Received } from './state.ts';
 
 export { RAW_CUT } from '../aside.ts';
@@ -51,8 +52,9 @@ const attachment = z.object({
   filename: z.string().optional().catch(undefined),
   url: z.string().optional().catch(undefined),
 });
+const id = z.string().min(1).max(LONGEST_ID);
 const common = {
-  id: z.string().min(1),
+  id,
   content: z.string().nullish().catch(''),
   timestamp: z.unknown().optional(),
   attachments: z.array(attachment).nullish().catch([]),
@@ -62,18 +64,18 @@ const author = z.object({
   username: z.string().optional().catch(undefined),
   bot: z.boolean().optional().catch(undefined),
 });
-const c2cMessage = z.object({ ...common, author: author.extend({ user_openid: z.string().min(1) }) });
+const c2cMessage = z.object({ ...common, author: author.extend({ user_openid: id }) });
 const groupMessage = z.object({
   ...common,
-  group_openid: z.string().min(1),
-  author: author.extend({ member_openid: z.string().min(1) }),
+  group_openid: id,
+  author: author.extend({ member_openid: id }),
 });
 const guildMessage = z.object({
   ...common,
-  channel_id: z.string().min(1),
-  author: author.extend({ id: z.string().min(1) }),
+  channel_id: id,
+  author: author.extend({ id }),
 });
-const directMessage = guildMessage.extend({ guild_id: z.string().min(1) });
+const directMessage = guildMessage.extend({ guild_id: id });
 
 /** The parts of a message that all scenes share, once read. */
 interface Message {
@@ -89,23 +91,21 @@ interface Message {
   readonly address: Address;
 }
 
-const readers: Readonly<Record<string, (d: unknown) => Message>> = {
-  C2C_MESSAGE_CREATE: (payload) => {
-    const d = c2cMessage.parse(payload);
-    const openid = d.author.user_openid;
-    return { d, senderId: openid, conversation: `c2c:${openid}`, address: { scene: 'c2c', openid } };
-  },
-  GROUP_AT_MESSAGE_CREATE: readGroup,
+const readers: ReadonlyMap<string, (d: unknown) => Message> = new Map([
+  ['C2C_MESSAGE_CREATE', readPrivate],
+  ['GROUP_AT_MESSAGE_CREATE', readGroup],
   // All messages of a group whose owner switched on full reception; an AT message may come as both events.
-  GROUP_MESSAGE_CREATE: readGroup,
-  AT_MESSAGE_CREATE: readChannel,
-  MESSAGE_CREATE: readChannel,
-  DIRECT_MESSAGE_CREATE: (payload) => {
-    const d = directMessage.parse(payload);
-    const guildId = d.guild_id;
-    return { d, senderId: d.author.id, conversation: `dm:${guildId}`, address: { scene: 'dm', guildId } };
-  },
-};
+  ['GROUP_MESSAGE_CREATE', readGroup],
+  ['AT_MESSAGE_CREATE', readChannel],
+  ['MESSAGE_CREATE', readChannel],
+  ['DIRECT_MESSAGE_CREATE', readDirect],
+]);
+
+function readPrivate(payload: unknown): Message {
+  const d = c2cMessage.parse(payload);
+  const openid = d.author.user_openid;
+  return { d, senderId: openid, conversation: `c2c:${openid}`, address: { scene: 'c2c', openid } };
+}
 
 function readGroup(payload: unknown): Message {
   const d = groupMessage.parse(payload);
@@ -120,29 +120,37 @@ function readChannel(payload: unknown): Message {
   return { d, senderId: d.author.id, conversation: `channel:${channelId}`, address: { scene: 'channel', channelId } };
 }
 
+function readDirect(payload: unknown): Message {
+  const d = directMessage.parse(payload);
+  const guildId = d.guild_id;
+  return { d, senderId: d.author.id, conversation: `dm:${guildId}`, address: { scene: 'dm', guildId } };
+}
+
 /** Events that are no messages. @see bot-docs, dev-prepare/interface-framework/event-emit.md */
 const SYSTEM_EVENTS =
   /^(READY|RESUMED|(GUILD|CHANNEL)_(CREATE|UPDATE|DELETE)|GUILD_MEMBER_(ADD|UPDATE|REMOVE)|(PUBLIC_|DIRECT_)?MESSAGE_DELETE|MESSAGE_REACTION_(ADD|REMOVE)|OPEN_FORUM_\w+|FORUM_\w+|AUDIO_\w+|ENTER_AIO|GROUP_MEMBER_(ADD|REMOVE)|GROUP_JOIN_REQUEST|FRIEND_(ADD|DEL)|C2C_MSG_(REJECT|RECEIVE)|GROUP_(ADD|DEL)_ROBOT|GROUP_MSG_(REJECT|RECEIVE)|SUBSCRIBE_MESSAGE_STATUS|INTERACTION_CREATE|MESSAGE_AUDIT_(PASS|REJECT))$/;
 
 /**
  * @param selfId - our own user id as READY named it, `null` while unknown
+ * @throws nothing: what cannot be read, for whatever cause, becomes a record of kind `malformed`
  */
-export function toInboundEvent({ dispatch, raw, receivedAt }: Received, selfId: string | null): InboundEvent {
-  const reader = readers[dispatch.t];
-  if (reader === undefined) {
-    const kind = SYSTEM_EVENTS.test(dispatch.t) ? 'system' : 'unknown';
-    const { timestamp } = (typeof dispatch.d === 'object' && dispatch.d !== null ? dispatch.d : {}) as {
-      timestamp?: unknown;
-    };
-    return aside(kind, dispatch.t, raw, receivedAt, dispatch.id, readTime(timestamp, receivedAt));
-  }
+export function toInboundEvent(received: Received, selfId: string | null): InboundEvent {
   try {
-    return toMessage(reader(dispatch.d), dispatch.t, raw, receivedAt, selfId);
+    return readEvent(received, selfId);
   } catch (error) {
-    if (!(error instanceof z.ZodError)) throw error;
-    const where = error.issues.map((issue) => issue.path.join('.') || 'd').join(', ');
-    return aside('malformed', `${dispatch.t} with unusable fields: ${where}`, raw, receivedAt, null);
+    const { dispatch, raw, receivedAt } = received;
+    return aside('malformed', `${dispatch.t.slice(0, LONGEST_ID)} ${unreadable(error, 'd')}`, raw, receivedAt, null);
   }
+}
+
+function readEvent({ dispatch, raw, receivedAt }: Received, selfId: string | null): InboundEvent {
+  const reader = readers.get(dispatch.t);
+  if (reader !== undefined) return toMessage(reader(dispatch.d), dispatch.t, raw, receivedAt, selfId);
+  const kind = SYSTEM_EVENTS.test(dispatch.t) ? 'system' : 'unknown';
+  const { timestamp } = (typeof dispatch.d === 'object' && dispatch.d !== null ? dispatch.d : {}) as {
+    timestamp?: unknown;
+  };
+  return aside(kind, dispatch.t, raw, receivedAt, dispatch.id, readTime(timestamp, receivedAt));
 }
 
 function toMessage(message: Message, t: string, raw: string, receivedAt: number, selfId: string | null): InboundEvent {

@@ -10,6 +10,7 @@ import type { Logger } from '../../log.ts';
 import type { Cursor, InboundEvent } from '../../model.ts';
 import type { InboundSink } from '../adapter.ts';
 import { aside } from '../aside.ts';
+import { MalformedLog } from '../malformed-log.ts';
 import { toInboundEvent } from './inbound.ts';
 import type { Ready } from './protocol.ts';
 import {
@@ -34,6 +35,7 @@ export interface InboxOptions {
 
 export class Inbox {
   readonly #options: InboxOptions;
+  readonly #malformed: MalformedLog;
   #session: Session | null;
   /** Why events may be missing when the next session begins. */
   #gap: string | null;
@@ -46,6 +48,7 @@ export class Inbox {
 
   constructor(options: InboxOptions) {
     this.#options = options;
+    this.#malformed = new MalformedLog(options.log, options.clock, 'a frame');
     const found = readCursor(options.cursor, options.scope);
     this.#session = found.session;
     this.#gap = found.gap;
@@ -144,12 +147,12 @@ export class Inbox {
   event(received: Received, from: 'live' | 'replay' | 'stray'): void {
     const { dispatch, raw, receivedAt } = received;
     const event = toInboundEvent(received, this.#session?.user?.id ?? null);
-    if (event.kind === 'malformed') this.#warnMalformed(event.text, raw);
+    if (event.kind === 'malformed') this.#malformed.say(event.text, raw);
     this.#lastEventAt = this.#options.clock.monotonic();
     const { seq = null } = this.#session ?? {};
     if (from === 'live' && seq !== null && dispatch.s !== null && dispatch.s < seq) {
       const why = `the sequence went back from ${seq} to ${dispatch.s}`;
-      this.#warnMalformed(why, raw);
+      this.#malformed.say(why, raw);
       this.#options.sink.push([aside('malformed', why, raw, receivedAt)], null);
     }
     this.#take(from === 'stray' ? null : dispatch.s, [event], receivedAt);
@@ -157,7 +160,7 @@ export class Inbox {
 
   /** Anything that cannot be an event: kept aside, and passed over. */
   malformed(why: string, raw: string, s: number | null): void {
-    this.#warnMalformed(why, raw);
+    this.#malformed.say(why, raw);
     const receivedAt = this.#options.clock.now();
     this.#take(s, [aside('malformed', why, raw, receivedAt)], receivedAt);
   }
@@ -214,9 +217,5 @@ export class Inbox {
   #mustHaveSession(): Session {
     if (this.#session === null) throw new Error('no session');
     return this.#session;
-  }
-
-  #warnMalformed(why: string, raw: string): void {
-    this.#options.log.warn({ event: 'malformed', why, raw: raw.slice(0, 200) }, 'a frame that could not be understood');
   }
 }

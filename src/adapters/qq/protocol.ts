@@ -4,6 +4,7 @@
  * 2025-04-21. Nothing here does anything.
  */
 import { z } from 'zod';
+import { DEEPEST, isTooDeep, numberAt } from '../json-scan.ts';
 
 /** @see bot-docs, dev-prepare/interface-framework/opcode.md */
 const Opcode = {
@@ -149,6 +150,9 @@ function range(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, offset) => from + offset);
 }
 
+/** Ids of the platform have some 130 characters at most; what is longer is no id, UTF-16 units. */
+export const LONGEST_ID = 512;
+
 const envelope = z.object({
   op: z.int(),
   id: z.string().nullish().catch(null),
@@ -161,8 +165,11 @@ const hello = z.object({ heartbeat_interval: z.number().min(10).max(3_600_000) }
 
 /** @see bot-docs, dev-prepare/interface-framework/event-emit.md; `user` is not repeated after a Resume */
 export const readySchema = z.looseObject({
-  session_id: z.string().min(1),
-  user: z.looseObject({ id: z.string(), username: z.string().optional() }).optional(),
+  session_id: z.string().min(1).max(LONGEST_ID),
+  user: z
+    .looseObject({ id: z.string().max(LONGEST_ID), username: z.string().optional().catch(undefined) })
+    .optional()
+    .catch(undefined),
 });
 export type Ready = z.infer<typeof readySchema>;
 
@@ -192,6 +199,9 @@ export type GatewayFrame =
 
 /** Reads one text frame. Never throws. */
 export function readFrame(text: string): GatewayFrame {
+  if (isTooDeep(text)) {
+    return { kind: 'malformed', why: `nested deeper than ${DEEPEST}`, s: numberAt(text, 's') };
+  }
   let json: unknown;
   try {
     json = JSON.parse(text);

@@ -1,7 +1,8 @@
 /** What a socket says, as events for the state machine. Pure; what makes no sense is told apart, never thrown. */
 import { explain } from '../../errors.ts';
 import type { WebSocketEnd } from '../../http/web-socket.ts';
-import { readFrame, readySchema } from './protocol.ts';
+import { numberAt } from '../json-scan.ts';
+import { LONGEST_ID, readFrame, readySchema } from './protocol.ts';
 import type { SocketEvent } from './state.ts';
 
 /** No chat message is that long; such a frame is kept aside, cut, and passed over. UTF-16 units. */
@@ -13,8 +14,20 @@ export type Said =
   /** `s`: the place it holds in the session's numbering, if any. */
   | { readonly kind: 'malformed'; readonly why: string; readonly s: number | null };
 
-/** @param receivedAt - wall clock, ms since the epoch */
+/**
+ * Whatever goes wrong while a frame is read is that frame's trouble alone.
+ *
+ * @param receivedAt - wall clock, ms since the epoch
+ */
 export function readText(raw: string, receivedAt: number): Said {
+  try {
+    return understand(raw, receivedAt);
+  } catch (error) {
+    return { kind: 'malformed', why: `it could not be read: ${explain(error)}`, s: numberAt(raw, 's') };
+  }
+}
+
+function understand(raw: string, receivedAt: number): Said {
   const frame = readFrame(raw);
   switch (frame.kind) {
     case 'malformed':
@@ -38,7 +51,8 @@ export function readText(raw: string, receivedAt: number): Said {
       return frame satisfies never;
   }
   const { t, s, d } = frame;
-  if (raw.length > LONGEST_FRAME) return { kind: 'malformed', why: `${t} of ${raw.length} characters`, s };
+  if (raw.length > LONGEST_FRAME)
+    return { kind: 'malformed', why: `${t.slice(0, LONGEST_ID)} of ${raw.length} characters`, s };
   const received = { dispatch: frame, raw, receivedAt };
   if (t === 'RESUMED') return said({ type: 'resumed', received });
   if (t !== 'READY') return said({ type: 'dispatch', received });

@@ -19,7 +19,7 @@ export interface Setbacks {
   /** Sockets in a row that the platform closed right after RESUMED, without a single event. */
   readonly hollowResumes: number;
   /** When a code of the kind "Resume once" last cost a Resume, monotonic ms. */
-  readonly strikes: Readonly<Record<number, number>>;
+  readonly strikes: ReadonlyMap<number, number>;
 }
 
 export const NO_SETBACKS: Setbacks = {
@@ -27,7 +27,7 @@ export const NO_SETBACKS: Setbacks = {
   refusedIdentifies: 0,
   refusedTokens: 0,
   hollowResumes: 0,
-  strikes: {},
+  strikes: new Map(),
 };
 
 /** A second close of the kind "Resume once" within this time drops the session, ms. */
@@ -192,11 +192,12 @@ function afterResumable(ended: Ended, code: number, reason: string, minDelayMs: 
 
 function onceMore(ended: Ended, code: number, reason: string, minDelayMs: number, freshToken = false): Verdict {
   const { setbacks, now } = ended;
-  const last = setbacks.strikes[code];
+  const last = setbacks.strikes.get(code);
   const twice = last !== undefined && now - last < STRIKE_WINDOW_MS;
-  const { [code]: _last, ...others } = setbacks.strikes;
+  const strikes = new Map(setbacks.strikes);
   // The next session gets its own one Resume.
-  const strikes = twice ? others : { ...others, [code]: now };
+  if (twice) strikes.delete(code);
+  else strikes.set(code, now);
   const dropSession = twice ? `for the second time: ${reason}` : null;
   return again(reason, { ...setbacks, strikes }, { minDelayMs, freshToken, dropSession });
 }

@@ -4,9 +4,8 @@
  *
  * An album comes as one update per item, without an end mark; each is a message of its own here.
  */
-import { z } from 'zod';
 import type { InboundEvent } from '../../model.ts';
-import { aside } from '../aside.ts';
+import { aside, unreadable } from '../aside.ts';
 import { type Address, addressOfMessage, conversationOf } from './address.ts';
 import { attachmentsOf, inWords } from './media.ts';
 import { isAddressed, withoutName } from './mention.ts';
@@ -35,18 +34,26 @@ interface Envelope {
   readonly receivedAt: number;
 }
 
-/** @throws nothing: what makes no sense becomes a record of kind `malformed` */
+/** @throws whatever goes wrong: {@link unreadableUpdate} makes a record of it */
 export function toInboundEvent(update: Update, options: InboundOptions, receivedAt: number): InboundEvent {
   const { update_id: updateId, ...payloads } = update;
   const envelope: Envelope = { eventId: String(updateId), raw: JSON.stringify(update), receivedAt };
-  const [kind = 'an update without a payload'] = Object.keys(payloads);
-  try {
-    return readPayload(kind, payloads[kind], options, envelope);
-  } catch (error) {
-    if (!(error instanceof z.ZodError)) throw error;
-    const where = error.issues.map((issue) => issue.path.join('.') || kind).join(', ');
-    return record(envelope, 'malformed', `${kind} with unusable fields: ${where}`, null);
-  }
+  const [[kind, payload] = ['an update without a payload', undefined]] = Object.entries(payloads);
+  return readPayload(kind, payload, options, envelope);
+}
+
+/**
+ * @param updateId - `null`: it has none
+ * @param raw - the update as it came
+ */
+export function unreadableUpdate(
+  error: unknown,
+  updateId: number | null,
+  raw: string,
+  receivedAt: number,
+): InboundEvent {
+  const why = `an update ${unreadable(error, 'itself')}`;
+  return aside('malformed', why, raw, receivedAt, updateId === null ? null : String(updateId));
 }
 
 function readPayload(kind: string, payload: unknown, options: InboundOptions, envelope: Envelope): InboundEvent {

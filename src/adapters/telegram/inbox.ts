@@ -10,10 +10,12 @@ import type { Logger } from '../../log.ts';
 import type { Cursor, InboundEvent } from '../../model.ts';
 import type { InboundSink } from '../adapter.ts';
 import { aside } from '../aside.ts';
+import { MalformedLog } from '../malformed-log.ts';
+import type { ReceivedUpdate } from './batch.ts';
 import { expiredBecause, readCursor, storedOffset, toCursor } from './cursor.ts';
-import { callbackIdOf, toInboundEvent } from './inbound.ts';
 import type { TelegramOptions } from './options.ts';
-import { type Me, type Update, update } from './protocol.ts';
+import type { Me } from './protocol.ts';
+import { readUpdate } from './read-update.ts';
 
 export interface InboxOptions {
   readonly sink: InboundSink;
@@ -40,6 +42,7 @@ const WARM_MS = 2 * REFRESH_POSITION_MS;
 
 export class Inbox {
   readonly #given: InboxOptions;
+  readonly #malformed: MalformedLog;
   /** When a poll of this bot was last answered, wall ms; `null`: never. */
   #polledAt: number | null;
   /** The same, of what is stored or on its way there. */
@@ -50,6 +53,7 @@ export class Inbox {
 
   constructor(given: InboxOptions) {
     this.#given = given;
+    this.#malformed = new MalformedLog(given.log, given.clock, 'an update');
     const { position, gap, allowedChanged } = readCursor(given.cursor, given.options.botId);
     this.#polledAt = position?.polledAt ?? null;
     this.#storedPolledAt = position?.polledAt ?? 0;
@@ -98,21 +102,14 @@ export class Inbox {
     return how;
   }
 
-  take(batch: readonly unknown[], self: Me): Taken {
+  take(batch: readonly ReceivedUpdate[], self: Me): Taken {
     const { clock, options } = this.#given;
     const receivedAt = clock.now();
     const asked = this.offset;
-    const events: InboundEvent[] = [];
-    const read: Update[] = [];
-    for (const item of batch) {
-      const one = update.safeParse(item);
-      if (one.success) {
-        read.push(one.data);
-        events.push(toInboundEvent(one.data, { self, groups: options.groups }, receivedAt));
-      } else events.push(aside('malformed', 'an update without an id', JSON.stringify(item) ?? '', receivedAt));
-      this.#warnMalformed(events.at(-1));
-    }
-    const last = read.reduce((highest, { update_id: id }) => Math.max(highest, id), -1);
+    const read = batch.map((item) => readUpdate(item, { self, groups: options.groups }, receivedAt));
+    const events = read.map(({ event }) => event);
+    for (const { kind, text, raw } of events) if (kind === 'malformed') this.#malformed.say(text, raw);
+    const last = read.reduce((highest, { id }) => Math.max(highest, id ?? -1), -1);
     const offset = last < 0 ? asked : last + 1;
     if (asked !== null && offset !== null && offset < asked) {
       this.#given.log.info({ event: 'ids-restarted', from: asked, to: offset }, 'update ids started anew, lower');
@@ -123,7 +120,7 @@ export class Inbox {
     return {
       count: batch.length,
       progress: offset !== asked,
-      callbackIds: read.map(callbackIdOf).filter((id) => id !== null),
+      callbackIds: read.map(({ callbackId }) => callbackId).filter((id) => id !== null),
     };
   }
 
@@ -131,11 +128,5 @@ export class Inbox {
     this.#polledAt = polledAt;
     this.#storedPolledAt = polledAt;
     this.#given.sink.push(events, toCursor({ offset, polledAt }, this.#given.options.botId));
-  }
-
-  #warnMalformed(event: InboundEvent | undefined): void {
-    if (event?.kind !== 'malformed') return;
-    const facts = { event: 'malformed', why: event.text, raw: event.raw.slice(0, 200) };
-    this.#given.log.warn(facts, 'an update that could not be understood');
   }
 }

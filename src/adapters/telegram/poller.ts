@@ -11,10 +11,11 @@ import { childController, settledWithin, sleep } from '../../async/abort.ts';
 import { watchForGaps } from '../../async/clock-gap.ts';
 import type { HoldContext } from '../adapter.ts';
 import type { Answer, TelegramApi } from './api.ts';
+import { batchOf, type ReceivedUpdate } from './batch.ts';
 import type { CallbackAnswers } from './callback-answers.ts';
 import { freshPool } from './fresh-pool.ts';
 import type { Inbox } from './inbox.ts';
-import { ALLOWED_UPDATES, batchOf, type Me, POLL_LIMIT, TIMEOUT_UNIT_MS } from './protocol.ts';
+import { ALLOWED_UPDATES, type Me, POLL_LIMIT, TIMEOUT_UNIT_MS } from './protocol.ts';
 import type { RunEnd } from './verdict.ts';
 
 export interface PollerDeps {
@@ -102,7 +103,7 @@ export class Poller {
       }
       const parkedMs = clock.monotonic() - startedAt;
       if (answer.kind !== 'ok') return { cause: 'call', trouble: answer, parkedMs };
-      const batch = batchOf(answer.result);
+      const batch = batchOf(answer);
       if (batch === null) {
         return { cause: 'call', trouble: { kind: 'garbled', method: 'getUpdates', status: 200 }, parkedMs };
       }
@@ -164,7 +165,7 @@ export class Poller {
     await freshPool(transport.http);
   }
 
-  async #answered(batch: readonly unknown[], waitMs: number, parkedMs: number): Promise<void> {
+  async #answered(batch: readonly ReceivedUpdate[], waitMs: number, parkedMs: number): Promise<void> {
     const { context, inbox, callbacks, onAnswer, stop } = this.#deps;
     context.health.roundTrip();
     context.health.frame();

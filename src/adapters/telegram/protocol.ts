@@ -143,12 +143,12 @@ export const webhookInfo = z.looseObject({
 });
 
 /** Only the id is required: whatever else an update is, it must be stored and passed over. */
-export const update = z.looseObject({ update_id: z.int().nonnegative() });
+export const update = z.looseObject({
+  // The offset after it must still be a number that is kept exactly.
+  update_id: z
+    .int()
+    .nonnegative()
+    .max(Number.MAX_SAFE_INTEGER - 1),
+});
 
 export type Update = z.infer<typeof update>;
-
-/** @returns the list of updates; `null` when the answer is no such list, or has not one with an id */
-export function batchOf(result: unknown): readonly unknown[] | null {
-  if (!Array.isArray(result)) return null;
-  return result.length === 0 || result.some((item) => update.safeParse(item).success) ? result : null;
-}

@@ -20,13 +20,13 @@ export type ProxyReading =
   | { readonly kind: 'unreadable'; readonly problem: string };
 
 /** `socks` is what GNOME writes. Without a scheme it is an HTTP proxy, as everywhere. */
-const SCHEMES: Readonly<Record<string, ProxyScheme>> = {
-  'http:': 'http',
-  'https:': 'https',
-  'socks5:': 'socks5',
-  'socks5h:': 'socks5h',
-  'socks:': 'socks5h',
-};
+const SCHEMES: ReadonlyMap<string, ProxyScheme> = new Map([
+  ['http:', 'http'],
+  ['https:', 'https'],
+  ['socks5:', 'socks5'],
+  ['socks5h:', 'socks5h'],
+  ['socks:', 'socks5h'],
+]);
 const DEFAULT_PORTS: Readonly<Record<ProxyScheme, number>> = { http: 80, https: 443, socks5: 1080, socks5h: 1080 };
 const FORM = 'http://host:port, https://, socks5:// or socks5h://, with user:password@ where it is needed';
 /** RFC 1929 has one byte for the length of each. */
@@ -42,7 +42,7 @@ export function readProxy(text: string): ProxyReading {
     );
   }
   const url = new URL(withScheme);
-  const scheme = SCHEMES[url.protocol];
+  const scheme = SCHEMES.get(url.protocol);
   if (scheme === undefined) return unreadable(`has a scheme that is not supported; write ${FORM}`);
   if (url.hostname === '') return unreadable(`names no host; write ${FORM}`);
   if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '') {

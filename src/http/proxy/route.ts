@@ -10,6 +10,7 @@
  * Packages read the environment by themselves, do not know that `wss:` is https, or know no networks in NO_PROXY
  * (proxy-from-env and undici's EnvHttpProxyAgent, read 2026-11-22).
  */
+import { ownValue } from '../../model.ts';
 import { parseNoProxy, type Target } from './no-proxy.ts';
 import { describeProxy, type ProxyAddress, readProxy } from './proxy-url.ts';
 
@@ -28,12 +29,12 @@ export type Router = (url: URL) => Route;
 
 const DIRECT: Route = { kind: 'direct' };
 
-const VARIABLES: Readonly<Record<string, { readonly names: readonly string[]; readonly port: number }>> = {
-  'http:': { names: ['http_proxy', 'all_proxy'], port: 80 },
-  'https:': { names: ['https_proxy', 'all_proxy'], port: 443 },
-  'ws:': { names: ['ws_proxy', 'http_proxy', 'all_proxy'], port: 80 },
-  'wss:': { names: ['wss_proxy', 'https_proxy', 'all_proxy'], port: 443 },
-};
+const VARIABLES: ReadonlyMap<string, { readonly names: readonly string[]; readonly port: number }> = new Map([
+  ['http:', { names: ['http_proxy', 'all_proxy'], port: 80 }],
+  ['https:', { names: ['https_proxy', 'all_proxy'], port: 443 }],
+  ['ws:', { names: ['ws_proxy', 'http_proxy', 'all_proxy'], port: 80 }],
+  ['wss:', { names: ['wss_proxy', 'https_proxy', 'all_proxy'], port: 443 }],
+]);
 
 const PROXY_NAMES = ['wss_proxy', 'ws_proxy', 'https_proxy', 'http_proxy', 'all_proxy'];
 
@@ -56,7 +57,7 @@ export function createRouter({ proxy, environment }: RouteSettings): Router {
     if (found !== null) routes.set(name, routeBy(found.value, found.variable));
   }
   return (url) => {
-    const { names, port } = VARIABLES[url.protocol] ?? { names: [], port: 0 };
+    const { names, port } = VARIABLES.get(url.protocol) ?? { names: [], port: 0 };
     const name = names.find((each) => routes.has(each));
     const route = name === undefined ? undefined : routes.get(name);
     return route === undefined || isExcepted(targetOf(url, port)) ? DIRECT : route;
@@ -94,7 +95,7 @@ function routeBy(text: string, name: string): Route {
 
 function readVariable(environment: ProxyEnvironment, name: string): { variable: string; value: string } | null {
   for (const variable of [name, name.toUpperCase()]) {
-    const value = environment[variable]?.trim() ?? '';
+    const value = ownValue(environment, variable)?.trim() ?? '';
     if (value !== '') return { variable, value };
   }
   return null;

@@ -119,7 +119,7 @@ function* noticesOf({ status, queues, deadLetters, backlog, redis }: OverviewDoc
   }
   for (const { name } of queues.filter(({ paused }) => paused)) {
     yield {
-      text: `The queue "${name}" is paused: ${PAUSED_MEANS[name] ?? 'its work waits'}. It can be resumed in Queues.`,
+      text: `The queue "${name}" is paused: ${PAUSED_MEANS.get(name) ?? 'its work waits'}. It can be resumed in Queues.`,
       href: '/admin/queues',
     };
   }
@@ -146,8 +146,8 @@ function* noticesOf({ status, queues, deadLetters, backlog, redis }: OverviewDoc
   }
 }
 
-const PAUSED_MEANS: Readonly<Record<string, string>> = {
-  connections: 'nobody takes a connection over',
-  turns: 'the agent is asked nothing',
-  deliveries: 'no reply is sent',
-};
+const PAUSED_MEANS: ReadonlyMap<string, string> = new Map([
+  ['connections', 'nobody takes a connection over'],
+  ['turns', 'the agent is asked nothing'],
+  ['deliveries', 'no reply is sent'],
+]);

@@ -45,8 +45,11 @@ export function instant(at: number, now: number): string {
   return (Math.abs(now - at) < 43_200_000 ? clockWithSeconds : dayAndClock).format(at);
 }
 
-const PLATFORMS: Readonly<Record<string, string>> = { qq: 'QQ', telegram: 'Telegram' };
+const PLATFORMS: ReadonlyMap<string, string> = new Map([
+  ['qq', 'QQ'],
+  ['telegram', 'Telegram'],
+]);
 
 export function platformName(platform: string): string {
-  return PLATFORMS[platform] ?? platform;
+  return PLATFORMS.get(platform) ?? platform;
 }

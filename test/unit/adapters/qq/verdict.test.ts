@@ -92,7 +92,7 @@ describe('codes that allow one Resume', () => {
       judge(ended(closed(code), { setbacks: first.setbacks, now: 1_000_000 + STRIKE_WINDOW_MS - 1 })),
     );
     expect(second.dropSession).toContain('second time');
-    expect(second.setbacks.strikes).toEqual({});
+    expect(second.setbacks.strikes).toEqual(new Map());
   });
 
   it('forget the first one after a while', () => {

@@ -1,7 +1,7 @@
 /** Updates, as the reference shapes them, and what they become. */
 import { describe, expect, it } from 'vitest';
-import { toInboundEvent } from '../../../../src/adapters/telegram/inbound.ts';
-import type { Update } from '../../../../src/adapters/telegram/protocol.ts';
+import { batchOf } from '../../../../src/adapters/telegram/batch.ts';
+import { readUpdate } from '../../../../src/adapters/telegram/read-update.ts';
 import type { InboundEvent } from '../../../../src/model.ts';
 
 const self = { id: 77, username: 'OurBot' };
@@ -13,7 +13,14 @@ const RECEIVED_AT = 1_800_000_000_000;
 type Groups = 'mentions' | 'all' | 'ignore';
 
 function read(payload: object, groups: Groups = 'mentions'): InboundEvent {
-  return toInboundEvent({ update_id: 100, ...payload } as Update, { self, groups }, RECEIVED_AT);
+  return readText(JSON.stringify({ ok: true, result: [{ update_id: 100, ...payload }] }), groups);
+}
+
+/** @param text - an answer of getUpdates, as it comes */
+function readText(text: string, groups: Groups = 'mentions'): InboundEvent {
+  const [update] = batchOf({ kind: 'ok', result: JSON.parse(text).result, text }) ?? [];
+  if (update === undefined) throw new Error('not one update');
+  return readUpdate(update, { self, groups }, RECEIVED_AT).event;
 }
 
 function said(fields: object, chat: object = privateChat): object {
