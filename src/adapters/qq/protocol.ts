@@ -206,7 +206,7 @@ export function readFrame(text: string): GatewayFrame {
   try {
     json = JSON.parse(text);
   } catch {
-    return { kind: 'malformed', why: text === '' ? 'an empty frame' : 'no JSON', s: null };
+    return { kind: 'malformed', why: text === '' ? 'an empty frame' : 'no JSON', s: numberAt(text, 's') };
   }
   const dispatch = plainDispatch(json);
   if (dispatch !== null) return dispatch;

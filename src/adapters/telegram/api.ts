@@ -4,7 +4,6 @@
  */
 import { explain } from '../../errors.ts';
 import { type HttpAnswer, type HttpClient, HttpFailure } from '../../http/client.ts';
-import { elementsAt } from '../json-scan.ts';
 import { classify, envelope, LONGEST_ANSWER_BYTES, type RefusalClass } from './protocol.ts';
 
 /** The platform said no, in its own form. */
@@ -25,6 +24,8 @@ export interface Garbled {
   readonly kind: 'garbled';
   readonly method: string;
   readonly status: number;
+  /** The whole body as it came. */
+  readonly text: string;
 }
 
 /** No answer came. */
@@ -86,10 +87,10 @@ export function createTelegramApi({ http, apiBaseUrl, token }: TelegramApiOption
 
 /** The JSON decides; the HTTP status only repeats it, and a proxy may have written that. */
 export function readAnswer(method: string, { status, json, text, retryAfterMs }: HttpAnswer): Answer {
-  const read = envelope.safeParse(json ?? salvage(text));
-  if (!read.success) return { kind: 'garbled', method, status };
+  const read = envelope.safeParse(json);
+  if (!read.success) return { kind: 'garbled', method, status, text };
   const { ok, result, error_code: code = status, description = '', parameters } = read.data;
-  if (ok) return result === undefined ? { kind: 'garbled', method, status } : { kind: 'ok', result, text };
+  if (ok) return result === undefined ? { kind: 'garbled', method, status, text } : { kind: 'ok', result, text };
   const { retry_after: seconds, migrate_to_chat_id: movedTo } = parameters ?? {};
   return {
     kind: 'refused',
@@ -100,20 +101,6 @@ export function readAnswer(method: string, { status, json, text, retryAfterMs }:
     retryAfterMs: seconds === undefined ? retryAfterMs : seconds * 1000,
     movedTo: movedTo === undefined ? null : String(movedTo),
   };
-}
-
-/** A whole answer with an update in it that is no JSON: the others are readable, and that one has an id to pass it by. */
-function salvage(text: string): unknown {
-  const elements = elementsAt(text, 'result');
-  return elements === null ? undefined : { ok: true, result: elements.map(parsed) };
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 /** What went wrong, in words a search finds. */

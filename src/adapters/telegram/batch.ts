@@ -11,6 +11,18 @@ export interface ReceivedUpdate {
   raw(): string;
 }
 
+/** @returns what is wrong with an answer that holds no list of updates, or not one with an id */
+export function updatesOf(answer: Answer): readonly ReceivedUpdate[] | Exclude<Answer, { kind: 'ok' }> {
+  switch (answer.kind) {
+    case 'ok':
+      return batchOf(answer) ?? { kind: 'garbled', method: 'getUpdates', status: 200, text: answer.text };
+    case 'garbled':
+      return salvage(answer.text) ?? answer;
+    default:
+      return answer;
+  }
+}
+
 /** @returns `null` when the answer is no list of updates, or has not one with an id */
 export function batchOf({ result, text }: Extract<Answer, { kind: 'ok' }>): readonly ReceivedUpdate[] | null {
   if (!Array.isArray(result)) return null;
@@ -26,6 +38,36 @@ export function batchOf({ result, text }: Extract<Answer, { kind: 'ok' }>): read
     raw: () => rawOf(index),
   }));
   return batch.length === 0 || batch.some(hasId) ? batch : null;
+}
+
+/**
+ * The same of an answer that is no JSON: one broken update must not keep those around it from being read, nor come again
+ * for 24 hours. Each begins with its id, which cannot stand in a text like that: quotes are escaped there.
+ *
+ * @returns `null` when the answer is cut short, or no such list
+ */
+export function salvage(text: string): readonly ReceivedUpdate[] | null {
+  const whole = /^\s*\{\s*"ok"\s*:\s*true\b/.test(text) && /\]\s*\}\s*$/.test(text.slice(-20));
+  const starts = whole ? [...text.matchAll(/\{\s*"update_id"\s*:\s*\d/g)].map(({ index }) => index) : [];
+  if (starts.length === 0) return null;
+  return starts.map((start, index) => {
+    const raw = withoutEnd(text.slice(start, starts[index + 1] ?? text.length).trimEnd());
+    return { value: parsed(raw), tooDeep: isTooDeep(raw), raw: () => raw };
+  });
+}
+
+/** Of the last update, what closes the list and the answer; of the others, the comma. */
+function withoutEnd(text: string): string {
+  if (text.endsWith(',')) return text.slice(0, -1).trimEnd();
+  return text.endsWith('}') && text.slice(0, -1).trimEnd().endsWith(']') ? text.slice(0, text.lastIndexOf(']')) : text;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 function hasId({ value, raw }: ReceivedUpdate): boolean {

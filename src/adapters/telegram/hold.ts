@@ -127,7 +127,7 @@ class HeldBot {
     const named = await this.#call('getMe');
     if (named.kind !== 'ok') return failed(named);
     const self = me.safeParse(named.result);
-    if (!self.success) return failed({ kind: 'garbled', method: 'getMe', status: 200 });
+    if (!self.success) return failed({ kind: 'garbled', method: 'getMe', status: 200, text: named.text });
     const blocked = await this.#clearWebhook();
     if (blocked !== null) return blocked;
     this.#self = self.data;

@@ -11,7 +11,7 @@ import { childController, settledWithin, sleep } from '../../async/abort.ts';
 import { watchForGaps } from '../../async/clock-gap.ts';
 import type { HoldContext } from '../adapter.ts';
 import type { Answer, TelegramApi } from './api.ts';
-import { batchOf, type ReceivedUpdate } from './batch.ts';
+import { type ReceivedUpdate, updatesOf } from './batch.ts';
 import type { CallbackAnswers } from './callback-answers.ts';
 import { freshPool } from './fresh-pool.ts';
 import type { Inbox } from './inbox.ts';
@@ -102,11 +102,8 @@ export class Poller {
         continue;
       }
       const parkedMs = clock.monotonic() - startedAt;
-      if (answer.kind !== 'ok') return { cause: 'call', trouble: answer, parkedMs };
-      const batch = batchOf(answer);
-      if (batch === null) {
-        return { cause: 'call', trouble: { kind: 'garbled', method: 'getUpdates', status: 200 }, parkedMs };
-      }
+      const batch = updatesOf(answer);
+      if ('kind' in batch) return { cause: 'call', trouble: batch, parkedMs };
       await this.#answered(batch, waitMs, parkedMs);
     }
   }

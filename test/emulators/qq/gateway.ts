@@ -23,6 +23,8 @@ export interface Push {
   readonly messageId: string | null;
   /** Decides the shard. */
   readonly guildId?: string;
+  /** The frame's text behind its number, verbatim. */
+  readonly members?: string;
 }
 
 export class Gateway {
@@ -88,11 +90,11 @@ export class Gateway {
     const copies: EventCopy[] = [];
     for (const session of bot.webhook ? [] : bot.sessions.all(Date.now())) {
       if (!session.wants(push.t, push.guildId)) continue;
-      let frame = session.record(push.t, push.d, push.eventId);
+      let frame = session.record(push.t, push.d, push.eventId, push.members);
       let sent = !session.deaf && (session.link?.deliver(frame) ?? false);
       copies.push({ sessionId: session.id, s: frame.s, sent });
       for (let extra = 0; extra < (duplicate?.copies ?? 0); extra++) {
-        if (duplicate?.seq === 'new') frame = session.record(push.t, push.d, push.eventId);
+        if (duplicate?.seq === 'new') frame = session.record(push.t, push.d, push.eventId, push.members);
         sent = !session.deaf && (session.link?.deliver(frame) ?? false);
         copies.push({ sessionId: session.id, s: frame.s, sent });
       }

@@ -77,7 +77,9 @@ export class GatewayLink implements SessionLink {
   }
 
   deliver(frame: DispatchFrame): boolean {
-    return this.conduct === 'normal' && this.send(frame);
+    if (this.conduct !== 'normal') return false;
+    const { op, s, members } = frame;
+    return members === undefined ? this.send(frame) : this.sendRaw(`{"op":${op},"s":${s},${members}}`);
   }
 
   hello(heartbeatIntervalMs: number): void {

@@ -131,6 +131,17 @@ export class People {
     return { chat: chat ?? { scene: 'c2c', id: '' }, messageId: String(d.id ?? ''), eventId, copies };
   }
 
+  /**
+   * An event whose text is given, also text that is no JSON.
+   *
+   * @param members - what follows `{"op":0,"s":N,` in the frame, without the last brace, such as `"t":"constructor"`
+   */
+  verbatim(members: string): Said {
+    const eventId = `verbatim:${randomUUID()}`;
+    const copies = this.#gateway.push(this.#bot, { t: 'VERBATIM', d: null, eventId, messageId: null, members });
+    return { chat: { scene: 'c2c', id: '' }, messageId: '', eventId, copies };
+  }
+
   #say(scene: Scene, chatId: string, t: string, options: SayOptions, body: Record<string, unknown>): Said {
     const at = Date.now();
     const messageId = options.id ?? newMessageId(scene);

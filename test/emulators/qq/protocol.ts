@@ -145,6 +145,8 @@ export interface DispatchFrame {
   readonly s: number;
   readonly t: string;
   readonly d: unknown;
+  /** Instead of `t`, `id` and `d`: what follows `"op":0,"s":N,` in the frame, as it goes over the wire. */
+  readonly members?: string;
 }
 
 /** `shard_id = (guild_id >> 22) % num_shards` (bot-docs, openapi/wss/shard_url_get.md); events without a guild go to 0. */

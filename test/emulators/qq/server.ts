@@ -31,6 +31,8 @@ export interface EmulatedBot {
   dm(guildId: string): DirectMessages;
   /** Any event at all. */
   event(t: string, d: Readonly<Record<string, unknown>>): Said;
+  /** Any text at all as an event. @param members - what follows `{"op":0,"s":N,`, without the last brace */
+  verbatim(members: string): Said;
   /** Every access token given out, to search logs and stores for them. */
   tokens(): string[];
   /** Authenticated sockets right now; half-open ones do not count, nobody is behind them for the platform. */
@@ -141,6 +143,7 @@ function makeHandle(bots: Bots, gateway: Gateway, appId: string): EmulatedBot {
     channel: (guildId, channelId) => people.channel(guildId, channelId),
     dm: (guildId) => people.dm(guildId),
     event: (t, d) => people.event(t, d),
+    verbatim: (members) => people.verbatim(members),
     tokens: () => bot.tokens.values(),
     liveSockets: () => gateway.attendance.now(appId),
     overlap: () => gateway.attendance.overlap(appId),

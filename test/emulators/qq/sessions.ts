@@ -49,8 +49,9 @@ export class Session {
     return { op: Op.Dispatch, s: ++this.#lastSeq, t, d };
   }
 
-  record(t: string, d: unknown, eventId: string): DispatchFrame {
-    const frame: DispatchFrame = { op: Op.Dispatch, id: eventId, s: ++this.#lastSeq, t, d };
+  record(t: string, d: unknown, eventId: string, members?: string): DispatchFrame {
+    const verbatim = members === undefined ? {} : { members };
+    const frame: DispatchFrame = { op: Op.Dispatch, id: eventId, s: ++this.#lastSeq, t, d, ...verbatim };
     this.#log.push(frame);
     if (this.#log.length > this.#logLimit * 1.1) this.#log.splice(0, this.#log.length - this.#logLimit);
     return frame;

@@ -86,6 +86,11 @@ export class BotHandle {
     return this.#bot.pushAny(type, payload, this.#platform.clock.now());
   }
 
+  /** Any text at all as an update. @param members - what follows `{"update_id":N,`, without the last brace */
+  verbatim(members: string): number | null {
+    return this.#bot.pushText(members, this.#platform.clock.now());
+  }
+
   /** What people got from the bot, oldest first; in one chat, or in all. */
   delivered(chatId?: number): EntryOf<'delivered'>[] {
     return this.#platform.journal.delivered({ botId: this.id, ...(chatId === undefined ? {} : { chatId }) });

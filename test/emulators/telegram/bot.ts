@@ -108,6 +108,15 @@ export class Bot {
     return updateId;
   }
 
+  /** An update of any text at all, whatever kinds the bot wants. */
+  pushText(members: string, bornAt: number): number | null {
+    const updateId = this.queue.pushText(members, bornAt + lifetimeOf('message'));
+    const because = updateId === null ? 'queue-full' : null;
+    this.#platform.journal.append({ kind: 'update', botId: this.id, type: 'verbatim', updateId, because });
+    if (updateId !== null) this.desk.wake();
+    return updateId;
+  }
+
   /** A new secret of the same bot, as BotFather's "revoke" gives. The old one is void at once. */
   renewToken(): string {
     const token = `${this.id}:${newSecret()}`;

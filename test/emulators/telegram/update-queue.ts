@@ -60,10 +60,15 @@ export class UpdateQueue {
 
   /** @returns the id given, or null where the queue is full: the update is lost without notice */
   push(type: string, payload: object, expiresAt: number): number | null {
+    return this.pushText(JSON.stringify({ [type]: payload }).slice(1, -1), expiresAt);
+  }
+
+  /** @param members - what follows `{"update_id":N,`, without the last brace; it need not be JSON */
+  pushText(members: string, expiresAt: number): number | null {
     this.#expire();
     if (this.#updates.length >= this.#settings.queueLimit) return null;
     const id = this.#nextId();
-    this.#updates.push({ id, json: JSON.stringify({ update_id: id, [type]: payload }), expiresAt });
+    this.#updates.push({ id, json: `{"update_id":${id},${members}}`, expiresAt });
     this.#tail = id + 1;
     this.#lastPushAt = this.#clock.now();
     return id;
