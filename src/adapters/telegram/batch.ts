@@ -46,7 +46,7 @@ export function batchOf({ result, text }: Extract<Answer, { kind: 'ok' }>): read
  *
  * @returns `null` when the answer is cut short, or no such list
  */
-export function salvage(text: string): readonly ReceivedUpdate[] | null {
+function salvage(text: string): readonly ReceivedUpdate[] | null {
   const whole = /^\s*\{\s*"ok"\s*:\s*true\b/.test(text) && /\]\s*\}\s*$/.test(text.slice(-20));
   const starts = whole ? [...text.matchAll(/\{\s*"update_id"\s*:\s*\d/g)].map(({ index }) => index) : [];
   if (starts.length === 0) return null;
