@@ -23,6 +23,7 @@ export type ErrorCode =
   | 'LISTEN_FAILED'
   | 'PLATFORM_REFUSED'
   | 'RATE_LIMITED'
+  | 'REDIS_REFUSED'
   | 'REDIS_UNAVAILABLE'
   | 'REDIS_UNFIT'
   | 'TRANSPORT';

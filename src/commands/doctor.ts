@@ -1,6 +1,6 @@
 /** `holdfast doctor`: what is wrong, what it means, and what to do. */
 import { type Config, loadConfig } from '../config.ts';
-import { examine } from '../doctor/doctor.ts';
+import { type DoctorOptions, examine } from '../doctor/doctor.ts';
 import { type DoctorReport, type Finding, reportOf } from '../doctor/finding.ts';
 import { type Evidence, gather } from '../doctor/gather.ts';
 import { ConfigError, explain } from '../errors.ts';
@@ -9,7 +9,8 @@ import { createAdapters } from '../run/adapters.ts';
 import type { ChatWay } from '../run/alerts.ts';
 import type { Keys } from '../state/keys.ts';
 import { type LaneJobData, openQueue } from '../state/queues.ts';
-import { openRedis, type RedisAddress } from '../state/redis.ts';
+import { openRedis, type RedisAddress, type RedisClient, userOf } from '../state/redis.ts';
+import { rehearse } from '../state/redis-rights.ts';
 import { EXIT } from './exit-codes.ts';
 import { withProgress } from './progress.ts';
 import { withReader } from './reading.ts';
@@ -24,13 +25,12 @@ export interface DoctorFlags {
 export async function doctorCommand(file: string | undefined, { json, alerts }: DoctorFlags): Promise<number> {
   const { config, problems } = loadWhatCanBe(file);
   const report = await withProgress('looking at everything', async () => {
-    const examined = (evidence: Evidence | null, whyNot: string | null) =>
+    const examined = (looked: Looked) =>
       examine(
         {
           config,
           problems,
-          evidence,
-          whyNot,
+          ...looked,
           adapters: createAdapters(),
           sendAlerts: alerts,
           log: createLogger({ level: 'silent', name: 'doctor' }),
@@ -58,16 +58,20 @@ function loadWhatCanBe(file: string | undefined): { config: Config; problems: re
   }
 }
 
+type Looked = Pick<DoctorOptions, 'evidence' | 'whyNot' | 'rights'>;
+
 async function withEvidence<T>(
   file: string | undefined,
   alerts: boolean,
-  use: (evidence: Evidence | null, whyNot: string | null) => Promise<T>,
+  use: (looked: Looked) => Promise<T>,
 ): Promise<T> {
   let evidence: Evidence | null = null;
   let whyNot: string | null = null;
+  let rights: Looked['rights'] = null;
   let close = async (): Promise<void> => undefined;
   try {
     evidence = await withReader(file, async ({ client, keys, address }, { timings }) => {
+      rights = await rightsOf(client, keys, address);
       if (!alerts) return await gather(client, keys, timings, null);
       const way = openChatWay(address, keys);
       close = way.close;
@@ -77,10 +81,17 @@ async function withEvidence<T>(
     whyNot = explain(error);
   }
   try {
-    return await use(evidence, whyNot);
+    return await use({ evidence, whyNot, rights });
   } finally {
     await close();
   }
+}
+
+/** Asked first: what is refused would keep the rest from being read. */
+async function rightsOf(client: RedisClient, keys: Keys, address: RedisAddress): Promise<Looked['rights']> {
+  if ('path' in address) return null;
+  const open = () => openRedis(address, 'reader', 'holdfast:rehearsal', () => undefined);
+  return { user: userOf(client, keys.prefix), missing: await rehearse(open, keys) };
 }
 
 /** Clients of their own: what is read has a deadline that sends are not bound to. */

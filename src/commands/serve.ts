@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../config.ts';
 import { explain } from '../errors.ts';
 import { createLogger } from '../log.ts';
+import { consoleToLog } from '../run/console-to-log.ts';
 import { notePlace } from '../run/find-storage.ts';
 import type { RoleName } from '../run/role.ts';
 import { serve } from '../run/serve.ts';
@@ -54,6 +55,7 @@ async function run(
   const config = loadConfig({ file });
   const journal = new LogJournal();
   const log = createLogger({ level: config.log.level, name: 'holdfast', alsoTo: journal });
+  consoleToLog(log);
   if (config.sabotage !== null) {
     log.error(
       { event: 'sabotage', off: config.sabotage },

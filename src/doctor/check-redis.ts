@@ -1,4 +1,5 @@
 /** Is what Redis holds safe there, and is there room? Decisions about what was read; pure. */
+import { aclLine, type MissingRights, type RedisUser } from '../state/redis-rights.ts';
 import type { RedisSetup } from '../state/redis-setup.ts';
 import { type Finding, fail, ok, skipped, warn } from './finding.ts';
 
@@ -81,4 +82,20 @@ function replicas({ role, replicas: count, minReplicas }: RedisSetup, sentinels:
   if (minReplicas === null || minReplicas > 0) return ok('redis.replicas', `${count} replicas, with Sentinels`);
   const fix = 'min-replicas-to-write 1 and min-replicas-max-lag 2 on all of them (docs/configuration.md)';
   return warn('redis.replicas', 'a master that is cut off from its replicas goes on taking writes', fix);
+}
+
+/** Whether our user may do all that we do there. */
+export function judgeRights(user: RedisUser, { needed, hints, spared }: MissingRights): Finding[] {
+  const lacks = (rules: readonly string[]) => `the Redis user "${user.name}" lacks ${rules.join(' ')}`;
+  const fix = `let it: ${aclLine(user)}`;
+  if (needed.length > 0) return [fail('redis.rights', `${lacks([...needed, ...hints])}: nothing can work`, fix)];
+  if (hints.length > 0) {
+    const cost = 'a lost worker is noticed only when its leases run out, and wishes take effect with the next renewal';
+    return [fail('redis.rights', `${lacks(hints)}: ${cost}`, fix)];
+  }
+  if (spared.length > 0) {
+    const cost = 'Holdfast can do without, and takes a little longer to be sure that a worker is lost';
+    return [ok('redis.rights', `${lacks(spared)}; ${cost}`)];
+  }
+  return [ok('redis.rights', `the Redis user "${user.name}" may do all that is needed`)];
 }

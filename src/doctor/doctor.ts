@@ -12,6 +12,7 @@ import type { Logger } from '../log.ts';
 import { connectionId, type JsonValue } from '../model.ts';
 import { openSink } from '../run/alerts.ts';
 import { hostOf } from '../state/fitness.ts';
+import type { MissingRights, RedisUser } from '../state/redis-rights.ts';
 import type { StatusDocument } from '../status/document.ts';
 import { sinkReachable, sinkTakes } from './check-alerts.ts';
 import { judgeSkew } from './check-clock.ts';
@@ -19,7 +20,7 @@ import { filesFinding, redisProgramFinding, steadinessFinding } from './check-ho
 import { httpFinding } from './check-http.ts';
 import { judgeInstallation } from './check-installation.ts';
 import { networkChecks } from './check-network.ts';
-import { judgeRedis } from './check-redis.ts';
+import { judgeRedis, judgeRights } from './check-redis.ts';
 import { type Finding, fail, ok, skipped, warn } from './finding.ts';
 import type { Evidence } from './gather.ts';
 import { type Check, runChecks } from './run-checks.ts';
@@ -31,6 +32,8 @@ export interface DoctorOptions {
   /** `null`: Redis cannot be read; `whyNot` says why. */
   readonly evidence: Evidence | null;
   readonly whyNot: string | null;
+  /** What our Redis user may not do. @defaultValue `null`: it was not tried */
+  readonly rights?: { readonly user: RedisUser; readonly missing: MissingRights } | null;
   readonly adapters: ReadonlyMap<string, Adapter>;
   /** Really sends a test notification to each sink. */
   readonly sendAlerts: boolean;
@@ -110,14 +113,17 @@ function connectionsOf({ config, problems, evidence }: DoctorOptions): { known: 
   return { known, missing };
 }
 
-function redisFindings({ config, evidence, whyNot }: DoctorOptions): Finding[] {
+function redisFindings({ config, evidence, whyNot, rights = null }: DoctorOptions): Finding[] {
+  const allowed = rights === null ? [] : judgeRights(rights.user, rights.missing);
   if (evidence !== null) {
     const where = config.redis.url === null ? 'the embedded Redis' : 'the configured Redis';
     const took = `${where} answers in ${Math.round(evidence.roundTripMs)} ms`;
-    return [ok('redis', took), ...judgeRedis(evidence.redis, config.redis.sentinels !== null)];
+    return [ok('redis', took), ...judgeRedis(evidence.redis, config.redis.sentinels !== null), ...allowed];
   }
   if (config.redis.url === null) return [skipped('redis', `${whyNot}`)];
-  return [fail('redis', `${whyNot}`, 'start Redis, or correct redis.url; "redis-cli -u URL ping" tries it from here')];
+  const [words = '', fix = 'start Redis, or correct redis.url; "redis-cli -u URL ping" tries it from here'] =
+    `${whyNot}`.split(/; (.*)/s);
+  return [fail('redis', words, fix), ...allowed];
 }
 
 function installationFindings({ evidence }: DoctorOptions): Finding[] {

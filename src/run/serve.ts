@@ -85,16 +85,17 @@ async function serveOver(
   starting: AbortSignal,
 ): Promise<number> {
   const { config, log } = options;
+  const identity = processIdentity();
   let storage: Storage;
   try {
-    storage = await openStorage(config, options.cwd, log, starting);
+    const { cwd, supervised } = options;
+    storage = await openStorage({ config, cwd, who: identity.presence, rehearses: !supervised, log }, starting);
   } catch (error) {
     if (starting.aborted) return 0;
     log.fatal({ event: 'redis-unfit', err: error }, explain(error));
     return 2;
   }
 
-  const identity = processIdentity();
   const ended = controllerForMany();
   let askedAt = performance.now();
   try {

@@ -2,13 +2,13 @@
 import { join } from 'node:path';
 import type { Queue } from 'bullmq';
 import type { Logger } from 'pino';
-import { sleep } from '../async/abort.ts';
 import type { Config } from '../config.ts';
-import { explain, TransientError } from '../errors.ts';
+import { explain } from '../errors.ts';
 import { acquireRedis } from '../state/embedded-redis.ts';
 import { createKeys, type Keys } from '../state/keys.ts';
 import { type ConnectionJobData, type LaneJobData, openQueue } from '../state/queues.ts';
-import { checkRedis, openRedis, type RedisAddress, type RedisClient } from '../state/redis.ts';
+import { openRedis, type RedisAddress, type RedisClient } from '../state/redis.ts';
+import { waitUntilFit } from './wait-until-fit.ts';
 
 export interface Storage {
   readonly address: RedisAddress;
@@ -25,7 +25,6 @@ export interface Storage {
 
 /** Folder of the embedded Redis, below the working directory. */
 export const EMBEDDED_DIR = '.holdfast';
-const RETRY_MS = 1_000;
 
 /** @returns `null`: the embedded one */
 export function configuredRedis({ redis: { url, sentinels } }: Config): RedisAddress | null {
@@ -33,13 +32,27 @@ export function configuredRedis({ redis: { url, sentinels } }: Config): RedisAdd
   return sentinels === null ? { url } : { url, sentinels };
 }
 
+export interface StorageOptions {
+  readonly config: Config;
+  readonly cwd: string;
+  readonly who: string;
+  readonly rehearses: boolean;
+  readonly log: Logger;
+}
+
 /**
  * Waits for a configured Redis that does not answer yet.
  *
- * @throws FatalError when Redis is unfit (it may evict, or is too old) or the embedded one can't be started
+ * @param options.who - names this process's connections: worker and incarnation
+ * @param options.rehearses - whether the rights of our Redis user are tried; the parent of a child has done so
+ * @throws FatalError when Redis is unfit (it may evict, is too old, a cluster, or refuses us) or the embedded one can't be
+ *   started
  * @throws the signal's reason
  */
-export async function openStorage(config: Config, cwd: string, log: Logger, signal: AbortSignal): Promise<Storage> {
+export async function openStorage(
+  { config, cwd, who, rehearses, log }: StorageOptions,
+  signal: AbortSignal,
+): Promise<Storage> {
   const { prefix, appendfsync } = config.redis;
   const configured = configuredRedis(config);
   const embedded =
@@ -47,51 +60,32 @@ export async function openStorage(config: Config, cwd: string, log: Logger, sign
   const address: RedisAddress = configured ?? { path: embedded?.path ?? '' };
   const keys = createKeys(prefix);
   const note = (error: Error) => log.debug({ reason: explain(error) }, 'redis');
-  const fenced = openRedis(address, 'fenced', 'holdfast:fenced', note);
-  const patient = openRedis(address, 'queue', 'holdfast:patient', note);
-  const storage: Storage = {
+  const fenced = openRedis(address, 'fenced', `holdfast:fenced:${who}`, note);
+  const patient = openRedis(address, 'queue', `holdfast:patient:${who}`, note);
+  const close = async (...queues: readonly Queue[]): Promise<void> => {
+    await Promise.allSettled(queues.map((queue) => queue.close()));
+    fenced.disconnect();
+    patient.disconnect();
+    await embedded?.release();
+  };
+  try {
+    await waitUntilFit({ client: fenced, address, keys, embedded: embedded !== null, rehearses, log }, signal);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  // Only now: BullMQ writes as soon as it has a connection.
+  const connections = openQueue<ConnectionJobData>('connections', keys, address, note);
+  const turns = openQueue<LaneJobData>('turns', keys, address, note);
+  const deliveries = openQueue<LaneJobData>('deliveries', keys, address, note);
+  return {
     address,
     keys,
     fenced,
     patient,
-    connections: openQueue<ConnectionJobData>('connections', keys, address, note),
-    turns: openQueue<LaneJobData>('turns', keys, address, note),
-    deliveries: openQueue<LaneJobData>('deliveries', keys, address, note),
-    async close() {
-      await Promise.allSettled([storage.connections.close(), storage.turns.close(), storage.deliveries.close()]);
-      fenced.disconnect();
-      patient.disconnect();
-      await embedded?.release();
-    },
+    connections,
+    turns,
+    deliveries,
+    close: () => close(connections, turns, deliveries),
   };
-  try {
-    await waitUntilFit(fenced, embedded !== null, log, signal);
-  } catch (error) {
-    await storage.close();
-    throw error;
-  }
-  return storage;
-}
-
-async function waitUntilFit(client: RedisClient, embedded: boolean, log: Logger, signal: AbortSignal): Promise<void> {
-  const startedAt = performance.now();
-  for (let told = false; ; ) {
-    signal.throwIfAborted();
-    try {
-      const { durability, version } = await checkRedis(client);
-      if (durability === 'none' || durability === 'no') {
-        log.warn({ event: 'redis-not-durable', durability }, 'Redis has no AOF: messages it holds die with it');
-      }
-      log.info({ event: 'redis', version, durability, embedded }, 'Redis is fit');
-      return;
-    } catch (error) {
-      if (!(error instanceof TransientError)) throw error;
-      // The first command may come before the socket is up; that is no trouble yet.
-      if (!told && performance.now() - startedAt > RETRY_MS) {
-        log.warn({ event: 'redis-away', reason: explain(error) }, 'waiting for Redis');
-        told = true;
-      }
-    }
-    await sleep(client.status === 'ready' ? RETRY_MS : 50, { signal });
-  }
 }

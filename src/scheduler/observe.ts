@@ -44,7 +44,7 @@ export async function observe(
   const ids = await listConnectionIds(client, keys);
   const [now, fitness, jobs, connections] = await Promise.all([
     redisNow(client),
-    checkRedis(client),
+    checkRedis(client, keys.prefix),
     observeJobs(client, queue, ids),
     readEvidence(client, keys, ids),
   ]);

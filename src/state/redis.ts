@@ -6,7 +6,9 @@
  */
 import type { RedisOptions as BullRedisOptions } from 'bullmq';
 import { type RedisOptions as AllRedisOptions, Redis } from 'ioredis';
-import { FatalError, TransientError } from '../errors.ts';
+import { explain, FatalError } from '../errors.ts';
+import type { RedisUser } from './redis-rights.ts';
+import { redisError } from './redis-trouble.ts';
 
 export type RedisClient = Redis;
 /**
@@ -23,8 +25,11 @@ type RedisOptions = Omit<AllRedisOptions, 'replyMapping'>;
 export type RedisProfile = 'queue' | 'fenced' | 'reader';
 
 const RECONNECT_CAP_MS = 500;
-/** A connection on which a command is not answered is given up after this, ms: Sentinels may have another master by then. */
-const SILENT_MASTER_MS = 3_000;
+/**
+ * A connection on which a command is not answered is given up after this, ms. Where something on the way acknowledges for
+ * a Redis that is gone, TCP never does; and Sentinels may have another master by then.
+ */
+const SILENT_MS = 3_000;
 /** The same where BullMQ blocks, for up to 10 s. */
 const SILENT_WAIT_MS = 12_000;
 /** Sentinels that do not answer are passed over after this, ms. */
@@ -54,6 +59,8 @@ function profileOptions(profile: RedisProfile, name: string): RedisOptions {
         maxRetriesPerRequest: 0,
         connectTimeout: 1_500,
         commandTimeout: 1_500,
+        // That Redis is loading, or refuses INFO, is for the reader to know.
+        enableReadyCheck: false,
         retryStrategy: (attempt) => (attempt > 2 ? null : 100),
       };
     default:
@@ -64,22 +71,36 @@ function profileOptions(profile: RedisProfile, name: string): RedisOptions {
 /**
  * Connection options for BullMQ, which opens (and closes) its own clients.
  *
- * @param waits - for a worker, whose fetches block until there is a job
+ * @param waits - for a worker, whose fetches block until there is a job; give it to {@link boundSilence} as well
  */
 export function bullConnection(address: RedisAddress, name: string, { waits = true } = {}): BullRedisOptions {
   // The two packages type the same options differently under exactOptionalPropertyTypes.
-  return clientOptions(address, 'queue', name, waits ? SILENT_WAIT_MS : SILENT_MASTER_MS) as BullRedisOptions;
+  return clientOptions(address, 'queue', name, waits ? SILENT_WAIT_MS : SILENT_MS) as BullRedisOptions;
+}
+
+/** A BullMQ worker has one connection that blocks and one that never does, and takes options for both: this is for the latter. */
+export function boundSilence(worker: { readonly client: Promise<unknown> }): void {
+  worker.client.then(
+    (client) => {
+      const { options } = client as { options: RedisOptions };
+      if (options.socketTimeout !== undefined) options.socketTimeout = SILENT_MS;
+    },
+    // The worker tells its own errors.
+    () => undefined,
+  );
 }
 
 function clientOptions(
   address: RedisAddress,
   profile: RedisProfile,
   name: string,
-  socketTimeout: number = SILENT_MASTER_MS,
+  socketTimeout: number = SILENT_MS,
 ): RedisOptions {
   const options = { ...addressOptions(address), ...profileOptions(profile, name) };
+  // The kernel tells the truth about a socket on this machine.
+  if ('path' in address) return options;
   const { retryStrategy, sentinels } = options;
-  if (sentinels === undefined || retryStrategy == null) return options;
+  if (sentinels === undefined || retryStrategy == null) return { ...options, socketTimeout };
   // Whoever gives up on Redis gives up on its Sentinels.
   return { ...options, socketTimeout, sentinelRetryStrategy: retryStrategy };
 }
@@ -94,6 +115,8 @@ function addressOptions(address: RedisAddress): RedisOptions {
       ? { host, port: url.port === '' ? 6379 : Number(url.port) }
       : sentinelOptions(address.sentinels, host)),
     db: database,
+    // A master that was made a replica under an open connection: behind its name, or its Sentinels, there is another by now.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
     ...(url.username === '' ? {} : { username: decodeURIComponent(url.username) }),
     ...(url.password === '' ? {} : { password: decodeURIComponent(url.password) }),
     // Who encrypts replication (`tls-replication yes`) has Sentinels that speak TLS on their one announced port.
@@ -108,10 +131,27 @@ function sentinelOptions(sentinels: readonly { host: string; port: number }[], n
     sentinelCommandTimeout: SENTINEL_ANSWERS_MS,
     // Not `failoverDetector`: "+switch-master" during a reconnect ends a client of ioredis 6.0 for good (SentinelConnector
     // throws "Connection is closed", and `_connect` sets the status "end"). Instead: a master that was made a replica
-    // under an open connection is left by this, and a silent one by `socketTimeout`.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    // under an open connection is left by `reconnectOnError`, and a silent one by `socketTimeout`.
     enableTLSForSentinelMode: true,
   };
+}
+
+/** Knows why it has no connection: ioredis tells each caller only that there is none. */
+class TruthfulRedis extends Redis {
+  /** Since it was last ready. */
+  lastError: Error | null = null;
+
+  override sendCommand(...args: Parameters<Redis['sendCommand']>): ReturnType<Redis['sendCommand']> {
+    const answer = super.sendCommand(...args);
+    if (this.status === 'ready') return answer;
+    return (answer as Promise<unknown>).catch((error: unknown) => {
+      if (!(error instanceof Error) || !/writeable|Connection is closed/.test(error.message)) throw error;
+      const { lastError } = this;
+      throw lastError === null
+        ? new Error('there is no connection to Redis')
+        : new Error(explain(lastError), { cause: lastError });
+    });
+  }
 }
 
 /**
@@ -124,9 +164,27 @@ export function openRedis(
   name: string,
   onError: (error: Error) => void,
 ): RedisClient {
-  const client = new Redis(clientOptions(address, profile, name));
-  client.on('error', onError);
+  const client = new TruthfulRedis(clientOptions(address, profile, name));
+  client.on('error', (error: Error) => {
+    client.lastError = error;
+    onError(error);
+    // ioredis would go on in database 0, which is somebody else's.
+    if (/DB index|'select'/.test(error.message)) client.disconnect(true);
+  });
+  client.on('ready', () => {
+    client.lastError = null;
+  });
   return client;
+}
+
+/** Why the client has no connection, as far as it was told; `null` while it has one. */
+export function lastErrorOf(client: RedisClient): Error | null {
+  return client instanceof TruthfulRedis ? client.lastError : null;
+}
+
+/** Who we are to Redis. */
+export function userOf(client: RedisClient, prefix: string): RedisUser {
+  return { name: client.options?.username || 'default', prefix };
 }
 
 export interface RedisFitness {
@@ -140,19 +198,29 @@ export interface RedisFitness {
 export type Durability = 'always' | 'everysec' | 'no' | 'none';
 
 /**
- * Checks version (7.0 or newer: the scripts use function flags) and eviction policy.
+ * Checks what kind of Redis it is, its version (7.0 or newer: the scripts use function flags) and eviction policy.
  *
- * @throws FatalError when Redis may evict our keys or is too old; the message says what to set
+ * @param prefix - of the keys, for the words about rights
+ * @throws FatalError when Redis may evict our keys, is too old or a cluster, or refuses us; the message says what to do
  * @throws TransientError when Redis does not answer
  */
-export async function checkRedis(client: RedisClient): Promise<RedisFitness> {
+export async function checkRedis(client: RedisClient, prefix = 'hf'): Promise<RedisFitness> {
+  const user = userOf(client, prefix);
   let info: string;
   try {
     info = await client.info();
   } catch (cause) {
-    throw new TransientError('REDIS_UNAVAILABLE', 'Redis does not answer', { cause });
+    throw redisError(cause, user);
   }
   const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
+  if (field('redis_mode') === 'cluster' || field('cluster_enabled') === '1')
+    throw redisError(new Error('CROSSSLOT'), user);
+  if (field('redis_mode') === 'sentinel') {
+    throw new FatalError(
+      'REDIS_UNFIT',
+      "redis.url names a Sentinel; list it in redis.sentinels, and write the master's name into redis.url",
+    );
+  }
   const version = field('redis_version');
   if (Number(version.split('.')[0]) < 7) {
     throw new FatalError('REDIS_UNFIT', `Redis ${version} is too old: Holdfast needs 7.0 or newer`);
