@@ -9,8 +9,9 @@ import { createBudget } from '../state/budget.ts';
 import type { Keys } from '../state/keys.ts';
 import type { LaneQueue } from '../state/lane-jobs.ts';
 import type { Measurements } from '../state/measurements.ts';
-import { announcePresence } from '../state/presence.ts';
-import type { RedisAddress, RedisClient } from '../state/redis.ts';
+import { announcePresence, type Presence } from '../state/presence.ts';
+import { type RedisAddress, type RedisClient, userOf } from '../state/redis.ts';
+import { troubleOf } from '../state/redis-trouble.ts';
 import type { Safeguards } from '../state/safeguards.ts';
 import { createAttemptPace } from '../workers/attempt-pace.ts';
 import { BatchSlots } from '../workers/batch-slots.ts';
@@ -51,6 +52,8 @@ export interface ConnectionsRoleOptions {
 
 export interface ConnectionsRole extends Role {
   readonly held: number;
+  /** See {@link Presence.proven}. */
+  readonly isSeen: boolean;
 }
 
 export function startConnectionsRole(options: ConnectionsRoleOptions): ConnectionsRole {
@@ -67,16 +70,11 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     selfFence: options.safeguards.fence,
   });
   const keeping = keeper.run(ended.signal);
-  const presence = announcePresence(
-    address,
-    keys,
-    identity.presence,
-    () => {
-      keeper.lookNow();
-      options.onPoke();
-    },
-    (reason) => log.debug({ reason }, 'presence'),
-  );
+  const presence = startPresence(options, () => {
+    // First of all that we live: whoever looks now sees no subscription of ours.
+    keeper.lookNow();
+    options.onPoke();
+  });
   const openTransport = transportsBy(config, null);
   const slots = new BatchSlots();
   const hold: HoldDeps = {
@@ -144,6 +142,9 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     get held() {
       return worker.held;
     },
+    get isSeen() {
+      return presence.proven;
+    },
     async drain(reason) {
       await worker.drain(reason);
       ended.abort();
@@ -152,6 +153,28 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
       await Promise.all([keeping, warming]);
     },
   };
+}
+
+/** @param look - at wishes, and says that we live; called when somebody asks for it, and when our presence came or went */
+function startPresence({ address, keys, identity, fenced, log }: ConnectionsRoleOptions, look: () => void): Presence {
+  let complained = false;
+  const onError = (reason: string) => {
+    const trouble = troubleOf(new Error(reason), userOf(fenced, keys.prefix));
+    // Lost connections are told by what works over the others.
+    if (trouble?.kind === 'away' || trouble?.needs === 'time') return log.debug({ reason }, 'presence');
+    complained = true;
+    const words = trouble === null ? reason : `${trouble.words}; ${trouble.fix}`;
+    log.warn(
+      { event: 'presence-unseen', reason: words },
+      `other processes cannot see by their presence that this one lives, and rely on its renewals alone: ${words}`,
+    );
+  };
+  const presence = announcePresence(address, keys, identity.presence, look, onError, () => {
+    if (presence.proven && complained) log.info({ event: 'presence-seen' }, 'presence works again');
+    if (presence.proven) complained = false;
+    look();
+  });
+  return presence;
 }
 
 function openPump(options: ConnectionsRoleOptions, slots: BatchSlots, request: PumpRequest) {

@@ -28,6 +28,7 @@ export function startSchedulerRole({ config, live, storage, identity, log }: Sch
   const scheduler = startScheduler(
     {
       worker: identity.worker,
+      incarnation: identity.incarnation,
       client: patient,
       address,
       keys,

@@ -164,6 +164,7 @@ function startRoles(
   let held = () => 0;
   let agent: ReturnType<typeof startAgentRole> | undefined;
   let delivery: ReturnType<typeof startDeliveryRole> | undefined;
+  let presence = () => false;
   const reporter = createWorkerReporter({
     client: storage.fenced,
     keys: storage.keys,
@@ -176,6 +177,7 @@ function startRoles(
       ...(agent === undefined ? {} : { agent: agent.standing() }),
       ...(delivery === undefined ? {} : { sending: delivery.standing() }),
     }),
+    presence: () => presence(),
     measurements,
     everyMs: config.timings.renewEveryMs,
     forgetAfterMs: config.timings.leaseMs,
@@ -208,6 +210,7 @@ function startRoles(
       log,
     });
     held = () => role.held;
+    presence = () => role.isSeen;
     parts.push(role);
   }
   for (let n = 1; n <= (options.children?.count ?? 0); n += 1) {

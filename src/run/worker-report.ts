@@ -24,6 +24,8 @@ export interface WorkerReportOptions {
   config(): ConfigStanding;
   /** Of the roles that have them; asked for with each report. */
   standing?(): Pick<WorkerReport, 'agent' | 'sending'>;
+  /** See {@link WorkerReport}. @defaultValue no */
+  presence?(): boolean;
   readonly measurements: Measurements;
   readonly everyMs: number;
   /** A worker silent for this long is not counted any more, ms. */
@@ -67,6 +69,8 @@ export function createWorkerReporter(options: WorkerReportOptions): WorkerReport
         eventLoopLagMs,
         incarnation: identity.incarnation,
         draining,
+        presence: options.presence?.() ?? false,
+        renewEveryMs: options.everyMs,
         configRefused: options.config().refused,
         restartNeeded: options.config().restartNeeded,
         ...options.standing?.(),

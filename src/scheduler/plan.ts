@@ -6,7 +6,7 @@
 import type { ConnectionId, FencingToken } from '../model.ts';
 import { workerOfJobToken } from '../state/connection-jobs.ts';
 import { wedgedBecause } from './liveness.ts';
-import type { Observation, ObservedConnection } from './observe.ts';
+import type { Absence, Observation, ObservedConnection } from './observe.ts';
 import { presenceName } from './observe.ts';
 
 export type Action =
@@ -79,7 +79,8 @@ export function plan(seen: Observation, memory: Memory, now: number, timings: Pl
     const { id, lease, job } = connection;
     const held = isHeld(connection, seen.redisNow);
 
-    if (held && !seen.present.has(presenceName(lease.owner ?? '', lease.incarnation))) {
+    const absence = held ? seen.absent.get(presenceName(lease.owner ?? '', lease.incarnation)) : undefined;
+    if (absence !== undefined) {
       const known = memory.suspects.get(id);
       const same = known !== undefined && known.leaseUntil === lease.until;
       suspects.set(id, same ? known : { since: now, leaseUntil: lease.until });
@@ -94,11 +95,20 @@ export function plan(seen: Observation, memory: Memory, now: number, timings: Pl
     const orphanFor = now - (orphanLocks.get(id)?.since ?? now);
     actions.push(
       ...(held
-        ? judgeHolder(connection, seen.redisNow, presenceCounts && suspectFor >= timings.presenceGapMs)
+        ? judgeHolder(connection, seen.redisNow, presenceCounts && isGone(absence, suspectFor, timings))
         : placeJob(connection, seen.redisNow, orphanFor, timings)),
     );
   }
   return { actions, memory: { redis, suspects, orphanLocks }, leaseEndsInMs: firstLeaseEnd(seen) };
+}
+
+/**
+ * Absence alone fences nobody who renews. Where Redis says that a process has no connection left, two looks without a
+ * renewal in between suffice; where it does not, two renewals must have been missed.
+ */
+function isGone(absence: Absence | undefined, suspectFor: number, { presenceGapMs }: PlanTimings): boolean {
+  if (absence === undefined) return false;
+  return suspectFor >= (absence.disconnected ? presenceGapMs : Math.max(presenceGapMs, 2 * absence.renewEveryMs));
 }
 
 /** A scheduler that just started trusts Redis's own uptime; one that went blind, or saw another run id, counts anew. */
@@ -122,7 +132,7 @@ function judgeHolder(connection: ObservedConnection, redisNow: number, gone: boo
   if (lease.token === null || lease.owner === null) return [];
   const mine = heartbeat !== null && heartbeat.token === lease.token ? heartbeat : null;
   const because = gone
-    ? 'its connection to Redis is gone: the process died'
+    ? 'its connections to Redis are gone: the process died'
     : mine === null
       ? null
       : wedgedBecause(mine.heartbeat, redisNow - mine.at);

@@ -9,16 +9,19 @@ import type { Clock } from '../async/clock.ts';
 import { explain } from '../errors.ts';
 import type { WorkerId } from '../model.ts';
 import type { Keys } from '../state/keys.ts';
+import { announcePresence } from '../state/presence.ts';
 import { type ConnectionJobData, UNLIMITED_STALLS } from '../state/queues.ts';
-import { bullConnection, type RedisAddress, type RedisClient } from '../state/redis.ts';
+import { boundSilence, bullConnection, type RedisAddress, type RedisClient } from '../state/redis.ts';
 import { recordSweep } from '../state/sweeps.ts';
 import { apply } from './apply.ts';
-import { observe, type SweepSight } from './observe.ts';
+import { observe, presenceName, type SweepSight } from './observe.ts';
 import { type SeenAsleep, type SleepingQueue, wakeOverslept } from './overslept.ts';
 import { BLIND, type Memory, NO_MEMORY, type PlanTimings, plan } from './plan.ts';
 
 export interface SchedulerOptions {
   readonly worker: WorkerId;
+  /** Tells two lives of the same `host/pid` apart; {@link client} is named after both. */
+  readonly incarnation: string;
   readonly client: RedisClient;
   readonly address: RedisAddress;
   readonly keys: Keys;
@@ -34,6 +37,8 @@ export interface SchedulerOptions {
   readonly timings: PlanTimings & { readonly sweepEveryMs: number; readonly stalledEveryMs: number };
   readonly clock: Clock;
   readonly log: Logger;
+  /** How this process is seen to be subscribed, as every worker is. @defaultValue a subscription of its own */
+  announce?(options: SchedulerOptions): { close(): void };
   /** The second net behind leases and presence. @defaultValue BullMQ's own check for stalled jobs */
   openStalledCheck?(options: SchedulerOptions): Pick<Worker, 'close'>;
 }
@@ -56,6 +61,8 @@ const LEAST_PAUSE_MS = 100;
 export function startScheduler(options: SchedulerOptions, signal: AbortSignal): Scheduler {
   const { log, clock, timings } = options;
   const stalled = (options.openStalledCheck ?? startStalledCheck)(options);
+  const self = presenceName(options.worker, options.incarnation);
+  const announced = (options.announce ?? announceScheduler)(options);
   let memory: Memory = NO_MEMORY;
   let leaseEndsAt: number | null = null;
   let asleep: SeenAsleep = new Map();
@@ -67,7 +74,7 @@ export function startScheduler(options: SchedulerOptions, signal: AbortSignal): 
 
   const sweep = async (): Promise<void> => {
     const { client, keys, queue, queues, worker } = options;
-    const { seen, sight } = await observe(client, keys, queue);
+    const { seen, sight } = await observe({ client, keys, queue, self });
     options.onSight?.(sight);
     const decided = plan(seen, memory, clock.monotonic(), timings);
     memory = decided.memory;
@@ -101,10 +108,17 @@ export function startScheduler(options: SchedulerOptions, signal: AbortSignal): 
         () => undefined,
       );
     }
+    announced.close();
     await stalled.close(true);
   };
 
   return { ready, done: loop() };
+}
+
+/** Nobody pokes a scheduler; it is subscribed to see whether subscriptions can be seen. */
+function announceScheduler({ address, keys, worker, incarnation, log }: SchedulerOptions): { close(): void } {
+  const tell = (reason: string) => log.debug({ reason }, 'presence of the scheduler');
+  return announcePresence(address, keys, presenceName(worker, incarnation), () => undefined, tell);
 }
 
 /** Puts jobs back whose lock ran out, also while no worker lives: the second net behind leases and presence. */
@@ -116,6 +130,7 @@ function startStalledCheck(options: SchedulerOptions): Worker {
     stalledInterval: options.timings.stalledEveryMs,
     maxStalledCount: UNLIMITED_STALLS,
   });
+  boundSilence(checker);
   checker.on('error', (error) => options.log.debug({ reason: explain(error) }, 'stalled check'));
   checker
     .startStalledCheckTimer()

@@ -1,8 +1,9 @@
 /**
  * Redis clients and the checks a Redis must pass before anything is trusted to it.
  *
- * Two profiles: `queue` waits out a Redis restart (BullMQ re-sends what it must), `fenced` never does: a write that was
- * not answered has an unknown outcome, and only its sender knows how to ask again safely.
+ * Profiles: `queue` waits out a Redis restart (BullMQ re-sends what it must), `fenced` never does: a write that was not
+ * answered has an unknown outcome, and only its sender knows how to ask again safely. `reader` gives up soon, for commands
+ * that a person waits for; `subscriber` listens.
  */
 import type { RedisOptions as BullRedisOptions } from 'bullmq';
 import { type RedisOptions as AllRedisOptions, Redis } from 'ioredis';
@@ -22,7 +23,7 @@ export type RedisAddress =
 /** ioredis's options without the reply mapping, which would change the client's type. */
 type RedisOptions = Omit<AllRedisOptions, 'replyMapping'>;
 
-export type RedisProfile = 'queue' | 'fenced' | 'reader';
+export type RedisProfile = 'queue' | 'fenced' | 'reader' | 'subscriber';
 
 const RECONNECT_CAP_MS = 500;
 /**
@@ -53,6 +54,16 @@ function profileOptions(profile: RedisProfile, name: string): RedisOptions {
         autoResendUnfulfilledCommands: false,
         commandTimeout: 1_000,
       };
+    case 'subscriber':
+      return {
+        ...common,
+        maxRetriesPerRequest: 0,
+        enableOfflineQueue: false,
+        // ioredis would subscribe anew by itself, and leave a refusal unhandled.
+        autoResubscribe: false,
+        autoResendUnfulfilledCommands: false,
+        commandTimeout: 2_000,
+      };
     case 'reader':
       return {
         ...common,
@@ -79,8 +90,8 @@ export function bullConnection(address: RedisAddress, name: string, { waits = tr
 }
 
 /** A BullMQ worker has one connection that blocks and one that never does, and takes options for both: this is for the latter. */
-export function boundSilence(worker: { readonly client: Promise<unknown> }): void {
-  worker.client.then(
+export function boundSilence(worker: { readonly backend: { readonly client: Promise<unknown> } }): void {
+  worker.backend.client.then(
     (client) => {
       const { options } = client as { options: RedisOptions };
       if (options.socketTimeout !== undefined) options.socketTimeout = SILENT_MS;

@@ -28,6 +28,10 @@ export interface WorkerReport {
   /** Tells two lives of the same `host/pid` apart. */
   readonly incarnation: string;
   readonly draining: boolean;
+  /** Redis sees that it is subscribed to its channel: its absence means something. Earlier versions do not say. */
+  readonly presence?: boolean;
+  /** How often it renews what it holds, ms. */
+  readonly renewEveryMs?: number;
   /** Why its configuration as it is now was refused; the one before goes on. */
   readonly configRefused?: string | null;
   /** Keys of its configuration whose new values wait for its restart. */
@@ -133,7 +137,11 @@ export async function readWorkerLog(client: RedisClient, keys: Keys, since: numb
 }
 
 export async function listWorkers(client: RedisClient, keys: Keys): Promise<WorkerRecord[]> {
-  const ids = (await client.zrange(keys.workers, '0', '-1')) as WorkerId[];
+  return await readWorkers(client, keys, (await client.zrange(keys.workers, '0', '-1')) as WorkerId[]);
+}
+
+/** What these said of themselves last, also when that is a while ago. Those that said nothing within a lease are left out. */
+export async function readWorkers(client: RedisClient, keys: Keys, ids: readonly WorkerId[]): Promise<WorkerRecord[]> {
   const records = await Promise.all(
     ids.map(async (id): Promise<WorkerRecord | null> => {
       const [at, body] = await client.hmget(keys.worker(id), 'at', 'body');

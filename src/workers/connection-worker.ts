@@ -14,7 +14,7 @@ import { type ConnectionId, connectionId, type WorkerId } from '../model.ts';
 import { noteUnfit } from '../state/fitness.ts';
 import type { Keys } from '../state/keys.ts';
 import { type ConnectionJobData, RATE_LIMIT_ASKED_AGAIN_MS, UNLIMITED_STALLS } from '../state/queues.ts';
-import { bullConnection, type RedisAddress } from '../state/redis.ts';
+import { boundSilence, bullConnection, type RedisAddress } from '../state/redis.ts';
 import { surplus, takesUpTo } from './fair-share.ts';
 import { holdConnection } from './hold-connection.ts';
 import { createJobView } from './job-view.ts';
@@ -285,6 +285,7 @@ function openBullJobs({ worker, keys, address, jobLockMs, log }: ConnectionWorke
     runRetryDelay: FETCH_RETRY_MS,
     skipStalledCheck: true,
   });
+  boundSilence(bull);
   bull.on('error', (error) => log.debug({ reason: explain(error) }, 'connection queue'));
   return bull;
 }

@@ -9,7 +9,7 @@ import { explain, FencedError, ProcessStopping } from '../errors.ts';
 import { connectionId } from '../model.ts';
 import type { Keys } from '../state/keys.ts';
 import { type LaneJobData, type QueueName, RATE_LIMIT_ASKED_AGAIN_MS, UNLIMITED_STALLS } from '../state/queues.ts';
-import { bullConnection, type RedisAddress } from '../state/redis.ts';
+import { boundSilence, bullConnection, type RedisAddress } from '../state/redis.ts';
 
 export interface LaneStop {
   /**
@@ -94,6 +94,7 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
     drainDelay: 1,
     runRetryDelay: 500,
   });
+  boundSilence(worker);
   worker.on('error', (error) => log.debug({ queue, reason: explain(error) }, 'BullMQ'));
   worker.on('lockRenewalFailed', (jobs: string[]) => {
     if (!options.cutWhenOvertaken) return;

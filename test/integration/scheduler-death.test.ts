@@ -63,8 +63,8 @@ class Place implements AsyncDisposable {
   readonly #queues: Queue[] = [];
   #looking: RedisClient | undefined;
 
-  client(): RedisClient {
-    const client = openRedis({ path: redis.server.path }, 'queue', 'test', () => undefined);
+  client(name = 'test'): RedisClient {
+    const client = openRedis({ path: redis.server.path }, 'queue', name, () => undefined);
     this.#opened.push(client);
     return client;
   }
@@ -95,7 +95,8 @@ class Place implements AsyncDisposable {
       IDS.map((id) => ({ ...record, id, fingerprint: randomUUID() })),
       { removeOthers: false },
     );
-    const report = { roles: ['connections'], connections: 2, capacity: 9, eventLoopLagMs: 0, draining: false };
+    const load = { roles: ['connections'], connections: 2, capacity: 9, eventLoopLagMs: 0, draining: false };
+    const report = { ...load, presence: true, renewEveryMs: 50 };
     await reportWorker(client, this.keys, DEAD.worker, { ...report, incarnation: DEAD.incarnation }, 60_000);
     const [, halfDone] = [await this.#held(client, queue, GONE, 1), await this.#held(client, queue, HALF_DONE, 2)];
     await declareDead(client, this.keys, HALF_DONE, halfDone.token, 'declared dead by somebody who then died');
@@ -120,7 +121,7 @@ class Place implements AsyncDisposable {
   /** @param writes - how many of its writes reach Redis before it dies. @returns whether it has died */
   scheduler(writes: number) {
     let left = writes;
-    const client = this.client();
+    const client = this.client('holdfast:patient:host/7#ggg');
     const queue = this.queue<ConnectionJobData>('connections', client);
     const [turns, deliveries] = [
       this.queue<LaneJobData>('turns', client),
@@ -139,6 +140,7 @@ class Place implements AsyncDisposable {
       return startScheduler(
         {
           worker: 'host/7' as WorkerId,
+          incarnation: 'ggg',
           client,
           address: { path: redis.server.path },
           keys: this.keys,

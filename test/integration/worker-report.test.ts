@@ -27,6 +27,7 @@ it('is added up, not lost at a drain, and not counted twice when Redis froze in 
     capacity: 0,
     held: () => 0,
     config: () => ({ refused: null, restartNeeded: [] }),
+    presence: () => true,
     measurements,
     everyMs: EVERY_MS,
     forgetAfterMs: 5_000,

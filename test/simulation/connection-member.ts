@@ -91,7 +91,8 @@ export function runConnections(sim: Sim, invariants: Invariants, member: Member,
   });
   const report = async (draining: boolean) => {
     const mine = { roles: ['connections'], connections: connections.held, capacity: 10, eventLoopLagMs: 0 };
-    await reportWorker(fenced, keys, worker, { ...mine, incarnation, draining }, 3_000);
+    const seen = { presence: true, renewEveryMs: settings.renewEveryMs };
+    await reportWorker(fenced, keys, worker, { ...mine, ...seen, incarnation, draining }, 3_000);
     const all = await listWorkers(fenced, keys);
     share = fairShare(settings.connections.length, all.filter((other) => !other.draining).length);
   };
@@ -137,12 +138,17 @@ function announce(sim: Sim, member: Member, name: string, onPoke: () => void): v
     else subscribe();
   };
   subscribe();
+  server.connected.add(name);
   member.flapPresence = (ms) => {
     leave();
     world.in(ms, process, rejoin);
   };
   // Behind a cut nobody hears the kernel say that the process is gone.
-  process.onDeath(() => world.at(Math.max(world.now + random.between(1, 10), toRedis.cutUntil), null, leave));
+  const end = () => {
+    leave();
+    server.connected.delete(name);
+  };
+  process.onDeath(() => world.at(Math.max(world.now + random.between(1, 10), toRedis.cutUntil), null, end));
 }
 
 async function every(ms: number, signal: AbortSignal, run: () => Promise<void>): Promise<void> {

@@ -73,6 +73,8 @@ export class RedisServer {
   readonly watchers: ((executed: Executed) => void)[] = [];
   /** Channel → who is subscribed; called with each message. */
   readonly subscribers = new Map<string, Set<() => void>>();
+  /** Processes that have any connection, as CLIENT LIST would name them: `<worker>#<incarnation>`. */
+  readonly connected = new Set<string>();
   /** Told when a restart cuts all connections. */
   readonly onRestart: (() => void)[] = [];
   readonly #world: World;
@@ -136,6 +138,8 @@ export class RedisServer {
         return ['appendfsync', 'always'];
       case 'PUBSUB':
         return args.slice(1).flatMap((channel) => [channel, this.subscribers.get(channel)?.size ?? 0]);
+      case 'CLIENT':
+        return [...this.connected].map((name) => `id=1 name=holdfast:fenced:${name} age=1\n`).join('');
       case 'PUBLISH': {
         const all = this.subscribers.get(args[0] ?? '') ?? new Set();
         for (const tell of all) tell();

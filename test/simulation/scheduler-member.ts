@@ -1,4 +1,5 @@
 /** A scheduler: production's loop of observe, plan and apply. */
+import type { WorkerId } from '../../src/model.ts';
 import { startScheduler } from '../../src/scheduler/scheduler.ts';
 import { sweepLanes } from '../../src/scheduler/sweep-lanes.ts';
 import { connectionQueue, laneQueue, sleepingQueue } from './job-client.ts';
@@ -8,8 +9,8 @@ import type { Settings } from './settings.ts';
 import type { Sim } from './sim.ts';
 
 export function runScheduler(
-  { settings, keys, jobs, world, mutation }: Sim,
-  { fenced, user, worker, log }: Tools,
+  { settings, keys, jobs, world, mutation, server }: Sim,
+  { fenced, user, worker, incarnation, log }: Tools,
 ): void {
   const connections = user('connections');
   const { process, pipe } = connections;
@@ -17,9 +18,11 @@ export function runScheduler(
   const name = (id: string) => mutateJobId(mutation, id);
   const turns = laneQueue(user('turns'), name);
   const deliveries = laneQueue(user('deliveries'), name);
+  const self = `${worker}#${incarnation}`;
   const scheduler = startScheduler(
     {
       worker,
+      incarnation,
       client: fenced,
       address: { path: '' },
       keys,
@@ -29,6 +32,17 @@ export function runScheduler(
       timings: schedulerTimings(settings),
       clock: process.clock,
       log,
+      announce: () => {
+        const channel = keys.presence(self as WorkerId);
+        const all = server.subscribers.get(channel) ?? new Set();
+        server.subscribers.set(
+          channel,
+          all.add(() => undefined),
+        );
+        server.connected.add(self);
+        server.onRestart.push(() => server.subscribers.set(channel, new Set([() => undefined])));
+        return { close: () => undefined };
+      },
       openStalledCheck: () => {
         const check = () => void pipe.ask((server) => jobs.connections.checkStalled(server, settings.stalledEveryMs));
         const timer = setInterval(check, settings.stalledEveryMs);

@@ -76,7 +76,7 @@ export function observation(
     runId: 'run-1',
     uptimeMs: 3_600_000,
     connections,
-    present: new Set([`${OWNER}#aaa`]),
+    absent: new Map(),
     ...change,
   };
 }

@@ -142,6 +142,7 @@ export async function startOneWorker(options: OneWorkerOptions) {
   const scheduler = startScheduler(
     {
       worker,
+      incarnation,
       client: patient,
       address,
       keys,

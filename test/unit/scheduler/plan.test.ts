@@ -119,7 +119,7 @@ describe('the next look', () => {
 });
 
 describe('a holder whose presence vanished', () => {
-  const gone = { present: new Set<string>() };
+  const gone = { absent: new Map([[`${OWNER}#aaa`, { disconnected: true, renewEveryMs: 1_500 }]]) };
 
   it('is declared dead at the second look, with its token and the job it locked', () => {
     const seen = observation([connection()], gone);
@@ -129,6 +129,15 @@ describe('a holder whose presence vanished', () => {
     expect(plan(seen, first.memory, 1_000_300, timings).actions).toMatchObject([
       { do: 'declare-dead', id: ID, token: TOKEN, owner: OWNER, lockToken: JOB_TOKEN },
     ]);
+  });
+
+  it('is declared dead only after missed renewals where Redis does not say which processes are connected (G01, M7)', () => {
+    const unheard = { absent: new Map([[`${OWNER}#aaa`, { disconnected: false, renewEveryMs: 1_500 }]]) };
+    const seen = observation([connection()], unheard);
+    const first = plan(seen, NO_MEMORY, 1_000_000, timings);
+    const looks = [300, 1_499, 2_999].map((ms) => plan(seen, first.memory, 1_000_000 + ms, timings).actions);
+    expect(looks).toEqual([[], [], []]);
+    expect(plan(seen, first.memory, 1_003_000, timings).actions).toMatchObject([{ do: 'declare-dead', id: ID }]);
   });
 
   it('is left alone when it renewed its lease between the looks', () => {
