@@ -23,8 +23,6 @@ export interface MissingRights {
   readonly spared: readonly string[];
 }
 
-export const ALL_RIGHTS: MissingRights = { needed: [], hints: [], spared: [] };
-
 /**
  * The rule that gives a user all that is needed, to be pasted into redis-cli by somebody who may. It adds; passwords and
  * other rules of the user stay.
@@ -145,7 +143,7 @@ async function queueAll(client: RedisClient, keys: Keys): Promise<MissingRights>
     await client.call('multi');
   } catch (error) {
     // Without a transaction each trial would be carried out.
-    if (isRefusal(error)) return { ...ALL_RIGHTS, needed: ['+multi'] };
+    if (isRefusal(error)) return { needed: ['+multi'], hints: [], spared: [] };
     throw error;
   }
   const missing = { needed: new Set<string>(), hints: new Set<string>(), spared: new Set<string>() };

@@ -193,7 +193,7 @@ export function redisError(error: unknown, user: RedisUser): GatewayError {
 }
 
 /** @param cause - left out where the words say it all */
-export function errorOf({ words, fix, needs }: RedisTrouble, cause?: unknown): GatewayError {
+function errorOf({ words, fix, needs }: RedisTrouble, cause?: unknown): GatewayError {
   const text = `${words}; ${fix}`;
   return needs === 'person'
     ? new FatalError('REDIS_REFUSED', text, { cause })
