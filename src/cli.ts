@@ -7,6 +7,7 @@ import { EXIT } from './commands/exit-codes.ts';
 import { deadMessages, retryMessage, sendMessage } from './commands/messages.ts';
 import type { ServeFlags } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
+import { lines } from './commands/terminal.ts';
 import type { RoleName } from './run/role.ts';
 
 const program = new Command('holdfast')
@@ -231,6 +232,6 @@ try {
 } catch (error) {
   // Commander has printed what was wrong with the arguments; help and version end with 0.
   if (!(error instanceof CommanderError)) throw error;
-  if (error.code.startsWith('holdfast.')) process.stderr.write(`${error.message}\n`);
+  if (error.code.startsWith('holdfast.')) process.stderr.write(`${lines(error.message)}\n`);
   process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.cannotTell);
 }

@@ -7,7 +7,10 @@
 const CAUSES: readonly (readonly [string, RegExp])[] = [
   ['rival', /\brival\b|conflict|webhook is set|\b4902\b/i],
   ['proxy', /[Pp]rox(y|ies)|\bCONNECT\b|SOCKS/],
-  ['no-worker', /no worker|waiting for a worker|lease of|no scheduler|holder .* silent|declared dead|drained/i],
+  [
+    'no-worker',
+    /no worker|waiting for a worker|lease of|no scheduler|holder \S{1,200} has been silent|declared dead|drained/i,
+  ],
   ['defect', /a defect ended it/i],
   ['credentials', /secret|token (was )?refused|credential|unauthori[sz]ed|\b401\b/i],
   ['budget', /identify (limit|budget)|sessions? limit/i],

@@ -1,18 +1,18 @@
 import { ConfigError, explain, GatewayError } from '../errors.ts';
-import { redact } from '../text/redact.ts';
 import { EXIT } from './exit-codes.ts';
+import { lines, refuse } from './terminal.ts';
 
 /** Says on stderr, in words, why a command could not do its work. @returns the exit code */
 export function complain(error: unknown): number {
-  const say = (line: string) => process.stderr.write(`${redact(line)}\n`);
   if (error instanceof ConfigError) {
-    for (const problem of error.problems) say(`holdfast: ${problem}`);
+    for (const problem of error.problems) refuse`${problem}`;
     return EXIT.cannotTell;
   }
   if (error instanceof GatewayError) {
-    say(`holdfast: ${explain(error)}`);
+    refuse`${explain(error)}`;
     return EXIT.cannotTell;
   }
-  say(`holdfast: defect: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  const defect = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`holdfast: defect: ${lines(defect)}\n`);
   return EXIT.defect;
 }

@@ -2,6 +2,7 @@
 import type { ConnectionDetail } from '../status/connection-detail.ts';
 import type { Tenure } from '../status/tenures.ts';
 import { duration } from './table.ts';
+import { line } from './terminal.ts';
 
 /** Errors are shown with this much of their stacks, lines; `--json` has all that is kept. */
 const STACK_LINES = 4;
@@ -16,18 +17,18 @@ export function connectionStory({ tenures, history, log, errors }: ConnectionDet
     ),
     ...chapter(
       'History, newest first',
-      history.map(({ at, what, detail }) => `${at}  ${what}${detail === null ? '' : `: ${detail}`}`),
+      history.map(({ at, what, detail }) => line`${at}  ${what}${detail === null ? '' : `: ${detail}`}`),
     ),
     ...chapter(
       'Log, newest first',
-      log.slice(0, LOG_SHOWN).map(({ at, level, text }) => `${at}  ${level}: ${text}`),
+      log.slice(0, LOG_SHOWN).map(({ at, level, text }) => line`${at}  ${level}: ${text}`),
     ),
     ...chapter('Last errors', errors.flatMap(describeError)),
   ].join('\n');
 }
 
 function chapter(title: string, lines: readonly string[]): string[] {
-  return lines.length === 0 ? [] : [`${title}:`, ...lines.map((line) => `  ${line}`)];
+  return lines.length === 0 ? [] : [`${title}:`, ...lines.map((one) => `  ${one}`)];
 }
 
 function describeTenure({ worker, startedAt, endedAt, how, endedBecause, events }: Tenure, now: number): string {
@@ -38,13 +39,13 @@ function describeTenure({ worker, startedAt, endedAt, how, endedBecause, events 
     ...(events === null ? [] : [`${events} ${events === 1 ? 'message' : 'messages'}`]),
     ...(endedBecause === null ? [] : [`ended: ${endedBecause}`]),
   ];
-  return `${startedAt}  ${worker}  ${facts.join(', ')}`;
+  return line`${startedAt}  ${worker}  ${facts.join(', ')}`;
 }
 
 function describeError({ at, code, message, stack }: ConnectionDetail['errors'][number]): string[] {
-  const frames = stack.split('\n').filter((line) => /^\s+at |^caused by: /.test(line));
+  const frames = stack.split('\n').filter((frame) => /^\s+at |^caused by: /.test(frame));
   return [
-    `${at}  ${code === null ? '' : `${code}: `}${message}`,
-    ...frames.slice(0, STACK_LINES).map((line) => `    ${line.trim()}`),
+    line`${at}  ${code === null ? '' : `${code}: `}${message}`,
+    ...frames.slice(0, STACK_LINES).map((frame) => line`    ${frame.trim()}`),
   ];
 }

@@ -1,5 +1,4 @@
 /** `holdfast connections …`: look at one connection, or ask for a change. What is asked for stands in Redis. */
-import Table from 'cli-table3';
 import { ConnectionDesk } from '../run/connection-desk.ts';
 import { askConnection, type Verb } from '../state/ask.ts';
 import type { Written } from '../state/runtime-connections.ts';
@@ -10,6 +9,7 @@ import { connectionStory } from './connection-story.ts';
 import { EXIT } from './exit-codes.ts';
 import { withReader } from './reading.ts';
 import { connectionTable } from './table.ts';
+import { line, refuse, table, write, writeJson } from './terminal.ts';
 
 const written: Readonly<Record<Written, { readonly code: number; readonly says: string }>> = {
   added: { code: EXIT.ok, says: 'added; a worker takes it within seconds' },
@@ -47,7 +47,8 @@ export const connectionsCommand = {
 
   async list(file: string | undefined, json: boolean): Promise<number> {
     const status = await withReader(file, ({ client, keys }, config) => readStatus(client, keys, config.timings));
-    process.stdout.write(`${json ? JSON.stringify(status.connections) : connectionTable(status)}\n`);
+    if (json) writeJson(status.connections);
+    else write(`${connectionTable(status)}\n`);
     return EXIT.ok;
   },
 
@@ -61,15 +62,18 @@ export const connectionsCommand = {
     });
     if (found === null) return unknown(id);
     if (json) {
-      process.stdout.write(`${JSON.stringify(found.detail)}\n`);
+      writeJson(found.detail);
       return EXIT.ok;
     }
     const { counters, route, fencingToken, attempt } = found.detail;
-    const facts = new Table({ style: { head: [], border: [] } });
-    facts.push(['route', route ?? '–'], ['fencing token', fencingToken ?? '–'], ['attempt', attempt]);
-    facts.push(...Object.entries(counters));
+    const facts = table([
+      ['route', route ?? '–'],
+      ['fencing token', fencingToken ?? '–'],
+      ['attempt', attempt],
+      ...Object.entries(counters),
+    ]);
     const story = connectionStory(found.detail, Date.parse(found.status.at));
-    process.stdout.write(`${connectionTable(found.status)}\n${facts}\n${story}\n`);
+    write(`${connectionTable(found.status)}\n${facts}\n${story}\n`);
     return EXIT.ok;
   },
 
@@ -83,11 +87,11 @@ export const connectionsCommand = {
       case 'unknown':
         return unknown(id);
       case 'refused':
-        process.stderr.write(`holdfast: ${id}: ${asked.reason}\n`);
+        refuse`${id}: ${asked.reason}`;
         return EXIT.notWell;
       case 'asked':
-        process.stdout.write(
-          `${id}: ${verb} asked for; it takes effect within ${withinMs} ms while workers and a scheduler run\n`,
+        write(
+          line`${id}: ${verb} asked for; it takes effect within ${withinMs} ms while workers and a scheduler run\n`,
         );
         return EXIT.ok;
       default:
@@ -104,12 +108,12 @@ async function atDesk<T>(file: string | undefined, run: (desk: ConnectionDesk) =
 
 function tell(id: string, done: Written): number {
   const { code, says } = written[done];
-  if (code === EXIT.ok) process.stdout.write(`${id}: ${says}\n`);
-  else process.stderr.write(`holdfast: ${id}: ${says}\n`);
+  if (code === EXIT.ok) write(line`${id}: ${says}\n`);
+  else refuse`${id}: ${says}`;
   return code;
 }
 
 function unknown(id: string): number {
-  process.stderr.write(`holdfast: there is no connection "${id}"; "holdfast connections list" names them\n`);
+  refuse`there is no connection "${id}"; "holdfast connections list" names them`;
   return EXIT.notWell;
 }

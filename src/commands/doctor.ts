@@ -14,6 +14,7 @@ import { rehearse } from '../state/redis-rights.ts';
 import { EXIT } from './exit-codes.ts';
 import { withProgress } from './progress.ts';
 import { withReader } from './reading.ts';
+import { line, write, writeJson } from './terminal.ts';
 
 export interface DoctorFlags {
   readonly json: boolean;
@@ -39,7 +40,8 @@ export async function doctorCommand(file: string | undefined, { json, alerts }: 
       );
     return reportOf(await withEvidence(file, alerts, examined), new Date());
   });
-  process.stdout.write(json ? `${JSON.stringify(report)}\n` : inWords(report));
+  if (json) writeJson(report);
+  else write(inWords(report));
   return report.ok ? EXIT.ok : EXIT.notWell;
 }
 
@@ -115,9 +117,9 @@ const MARKS: Readonly<Record<Finding['status'], string>> = { ok: 'ok', warn: 'WA
 /** A line for each finding, and below it what to do; last the sum, which is what one looks at first. */
 function inWords({ findings, counts }: DoctorReport): string {
   const lines = findings.map(({ check, subject, status, message, fix }) => {
-    const whom = subject === null ? '' : ` (${subject})`;
-    const todo = fix === null ? '' : `\n        → ${fix}`;
-    return `${MARKS[status].padEnd(5)} ${check}${whom}: ${message}${todo}`;
+    const whom = subject === null ? '' : line` (${subject})`;
+    const todo = fix === null ? '' : line`\n        → ${fix}`;
+    return `${MARKS[status].padEnd(5)} ${line`${check}`}${whom}: ${line`${message}`}${todo}`;
   });
   const sum = `${counts.ok} ok, ${counts.warn} warnings, ${counts.fail} failed, ${counts.skipped} skipped`;
   return `${lines.join('\n')}\n\n${sum}\n`;

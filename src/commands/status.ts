@@ -5,6 +5,7 @@ import { readStatus } from '../status/read.ts';
 import { EXIT } from './exit-codes.ts';
 import { withReader } from './reading.ts';
 import { connectionTable, duration } from './table.ts';
+import { line, write, writeJson } from './terminal.ts';
 import { watchStatus } from './watch-status.ts';
 
 export interface StatusFlags {
@@ -22,11 +23,11 @@ export async function statusCommand(file: string | undefined, { json, watch }: S
     // Whoever reads the pipe may have seen enough, as `head` does.
     process.stdout.on('error', () => interrupted.abort());
     const inPlace = !json && process.stdout.isTTY === true;
-    const write = (text: string) => void process.stdout.write(text);
     return await watchStatus({ read, describe, json, inPlace, write }, interrupted.signal);
   }
   const status = await read();
-  process.stdout.write(json ? `${JSON.stringify(status)}\n` : describe(status));
+  if (json) writeJson(status);
+  else write(describe(status));
   return allWell(status) ? EXIT.ok : EXIT.notWell;
 }
 
@@ -35,16 +36,16 @@ function describe(status: StatusDocument): string {
   const judged =
     lastSweepAgeMs === null
       ? 'No scheduler has ever swept: nothing is restarted. Start "holdfast up" or "holdfast scheduler".'
-      : `Last sweep ${duration(lastSweepAgeMs)} ago by ${worker}.`;
+      : line`Last sweep ${duration(lastSweepAgeMs)} ago by ${worker}.`;
   const workers = status.workers
     .map(
       ({ id, roles, connections, eventLoopLagMs }) =>
-        `  ${id}: ${roles.join(', ')}${roles.includes('connections') ? `, ${connections} held` : ''}, loop lag ${eventLoopLagMs} ms`,
+        line`  ${id}: ${roles.join(', ')}${roles.includes('connections') ? `, ${connections} held` : ''}, loop lag ${eventLoopLagMs} ms`,
     )
     .join('\n');
   const notes = status.workers.flatMap(({ id, configRefused, restartNeeded }) => [
-    ...(configRefused === null ? [] : [`${id}: configuration refused, the one before goes on: ${configRefused}`]),
-    ...(restartNeeded.length === 0 ? [] : [`${id}: restart it for what changed in: ${restartNeeded.join(', ')}`]),
+    ...(configRefused === null ? [] : [line`${id}: configuration refused, the one before goes on: ${configRefused}`]),
+    ...(restartNeeded.length === 0 ? [] : [line`${id}: restart it for what changed in: ${restartNeeded.join(', ')}`]),
   ]);
   const none = 'No connections are configured.';
   return `${status.connections.length === 0 ? none : connectionTable(status)}\n${judged}\n${

@@ -1,5 +1,5 @@
-import Table from 'cli-table3';
 import type { StatusDocument } from '../status/document.ts';
+import { table } from './terminal.ts';
 
 /** `4.2 s`, `3 min`, `2 h`, `5 d`; ages are for reading, not for arithmetic. */
 export function duration(ms: number | null): string {
@@ -14,15 +14,9 @@ export function duration(ms: number | null): string {
 /** One row per connection; the reason stands where a person looks first. */
 export function connectionTable(status: StatusDocument): string {
   const now = Date.parse(status.at);
-  const table = new Table({
-    head: ['connection', 'state', 'for', 'round trip', 'last event', 'owner', 'next', 'why'],
-    style: { head: [], border: [] },
-    wordWrap: true,
-    colWidths: [null, null, null, null, null, null, null, 44],
-  });
-  for (const connection of status.connections) {
+  const rows = status.connections.map((connection) => {
     const { since, nextAttemptAt } = connection;
-    table.push([
+    return [
       `${connection.id} (${connection.platform})`,
       connection.state,
       since === null ? '–' : duration(now - Date.parse(since)),
@@ -31,7 +25,10 @@ export function connectionTable(status: StatusDocument): string {
       connection.owner ?? '–',
       nextAttemptAt === null ? '–' : `in ${duration(Math.max(0, Date.parse(nextAttemptAt) - now))}`,
       connection.reason ?? connection.remark ?? '',
-    ]);
-  }
-  return table.toString();
+    ];
+  });
+  return table(rows, {
+    head: ['connection', 'state', 'for', 'round trip', 'last event', 'owner', 'next', 'why'],
+    widths: [null, null, null, null, null, null, null, 44],
+  });
 }

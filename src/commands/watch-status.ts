@@ -6,8 +6,10 @@ import { sleep } from '../async/abort.ts';
 import { explain } from '../errors.ts';
 import type { StatusDocument } from '../status/document.ts';
 import { allWell } from '../status/document.ts';
+import { printableJson } from '../text/printable.ts';
 import { EXIT } from './exit-codes.ts';
 import { duration } from './table.ts';
+import { line } from './terminal.ts';
 
 export interface WatchOptions {
   read(): Promise<StatusDocument>;
@@ -39,12 +41,12 @@ export async function watchStatus(options: WatchOptions, signal: AbortSignal): P
       const status = await options.read();
       last = { status, at: performance.now() };
       code = allWell(status) ? EXIT.ok : EXIT.notWell;
-      const text = options.json ? `${JSON.stringify(status)}\n` : options.describe(status);
-      show(options.inPlace ? `${text}As of ${status.at}.\n` : text, essenceOf(status));
+      const text = options.json ? `${printableJson(JSON.stringify(status))}\n` : options.describe(status);
+      show(options.inPlace ? `${text}${line`As of ${status.at}.`}\n` : text, essenceOf(status));
     } catch (error) {
       code = EXIT.cannotTell;
       const since = last === null ? 'none so far' : `the last one ${duration(performance.now() - last.at)} ago`;
-      const words = `No answer (${since}): ${explain(error)}\n`;
+      const words = line`No answer (${since}): ${explain(error)}\n`;
       // What is older than this is no status any more, so it is not shown as one.
       if (options.json) process.stderr.write(words);
       else show(words, 'no answer');

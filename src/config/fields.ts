@@ -2,9 +2,9 @@
  * Building blocks of the configuration schema. Each says what is wrong in words that contain the fix, and none ever
  * repeats a value: it might be a secret in the wrong place.
  */
-
 import { z } from 'zod';
 import { ownValue } from '../model.ts';
+import { withoutTrailingSlashes } from '../text/trailing.ts';
 
 type Issue = { readonly input?: unknown };
 
@@ -99,7 +99,7 @@ export function httpUrl(about: string, example: string) {
   return z
     .string({ error: because(`is missing; add ${example}`, wrong) })
     .refine(isPlainHttpUrl, { error: `${wrong}; without "?", "#" or a password` })
-    .transform((url) => url.replace(/\/+$/, ''))
+    .transform(withoutTrailingSlashes)
     .describe(about);
 }
 

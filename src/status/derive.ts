@@ -7,6 +7,8 @@ import type { DesiredConnection, Wishes } from '../state/desired.ts';
 import type { HeartbeatRecord } from '../state/heartbeats.ts';
 import type { LeaseRecord } from '../state/leases.ts';
 import type { ParkedRecord } from '../state/parking.ts';
+import { bounded } from '../text/bounded.ts';
+import { REASON_CHARS } from '../text/foreign-text.ts';
 import type { ConnectionStateName, ConnectionStatus } from './document.ts';
 
 export interface ConnectionEvidence {
@@ -49,7 +51,8 @@ export function deriveConnection(evidence: ConnectionEvidence, moment: ReadMomen
     platform: desired.platform,
     state: verdict.state,
     since: iso(verdict.since),
-    reason: verdict.reason,
+    // Whoever could write it into Redis could write any length.
+    reason: verdict.reason === null ? null : bounded(verdict.reason, 2 * REASON_CHARS),
     owner: held ? lease.owner : null,
     fencingToken: held ? lease.token : null,
     lastRoundTripAgeMs: aged(beat?.heartbeat.roundTripAgeMs),

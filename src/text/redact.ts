@@ -32,7 +32,7 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [new RegExp(`([?&](?:${KEYS}|key)=)[^&\\s"'\\\\]+`, 'gi'), `$1${REDACTED}`],
   // With brackets: a part of the token may be registered, and was taken out by its value before.
   [/(\b(?:QQBot|Bearer) )[\w.~+/=[\]-]{6,}/g, `$1${REDACTED}`],
-  [/(\bBot \d{1,20}\.)[\w[\]-]{6,}/g, `$1${REDACTED}`],
+  [/(\bBot \d+\.)[\w[\]-]{6,}/g, `$1${REDACTED}`],
 ];
 
 export interface RedactOptions {

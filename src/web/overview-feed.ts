@@ -5,7 +5,6 @@
 import { sleep } from '../async/abort.ts';
 import { explain } from '../errors.ts';
 import type { OverviewDocument } from '../status/overview.ts';
-import { redact } from '../text/redact.ts';
 import { formatEvent } from './event-stream.ts';
 
 export interface OverviewFeed {
@@ -63,7 +62,7 @@ async function describe(read: () => Promise<OverviewDocument>): Promise<{ event:
     const overview = await read();
     return { event: formatEvent('overview', overview), essence: JSON.stringify(overview, withoutAges) };
   } catch (error) {
-    const reason = redact(explain(error));
+    const reason = explain(error);
     return { event: formatEvent('trouble', { reason }), essence: `trouble: ${reason}` };
   }
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { FatalError, type GatewayError, TransientError } from '../../errors.ts';
 import type { HttpClient } from '../../http/client.ts';
+import { withoutTrailingSlashes } from '../../text/trailing.ts';
 import type { BudgetLimit } from '../adapter.ts';
 import { API_CODES, type ApiClass } from './api-codes.ts';
 import type { TokenProvider } from './auth.ts';
@@ -95,7 +96,7 @@ export interface QqApiOptions {
 }
 
 export function createQqApi({ http, tokens, apiBaseUrl, appId }: QqApiOptions): QqApi {
-  const base = apiBaseUrl.replace(/\/+$/, '');
+  const base = withoutTrailingSlashes(apiBaseUrl);
 
   const once = async (call: Call, token: string): Promise<ApiAnswer> => {
     const { method, path, body, what, deadlineMs, signal } = call;

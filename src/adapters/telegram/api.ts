@@ -4,6 +4,7 @@
  */
 import { explain } from '../../errors.ts';
 import { type HttpAnswer, type HttpClient, HttpFailure } from '../../http/client.ts';
+import { withoutTrailingSlashes } from '../../text/trailing.ts';
 import { classify, envelope, LONGEST_ANSWER_BYTES, type RefusalClass } from './protocol.ts';
 
 /** The platform said no, in its own form. */
@@ -64,7 +65,7 @@ export interface TelegramApiOptions {
 }
 
 export function createTelegramApi({ http, apiBaseUrl, token }: TelegramApiOptions): TelegramApi {
-  const base = `${apiBaseUrl.replace(/\/+$/, '')}/bot${token}`;
+  const base = `${withoutTrailingSlashes(apiBaseUrl)}/bot${token}`;
   return {
     async call(method, params, { signal, deadlineMs }) {
       const request = {
