@@ -15,8 +15,8 @@ import { z } from 'zod';
 import { sleep, withDeadline } from '../async/abort.ts';
 import { type BackoffPolicy, backoffDelay } from '../async/backoff.ts';
 import { explain, FatalError, GatewayError, TransientError } from '../errors.ts';
-import type { InboundEvent } from '../model.ts';
-import type { Agent, AgentReply, AgentTurn, SaidBefore } from './agent.ts';
+import type { Agent, AgentReply, AgentTurn } from './agent.ts';
+import { promptOf } from './prompt.ts';
 
 export interface OpenAiOptions {
   /** Base URL with version, such as `http://127.0.0.1:8642/v1`. */
@@ -87,7 +87,7 @@ export class OpenAiAgent implements Agent {
     try {
       const response = await this.#client.chat.completions
         .create(
-          { model: this.#options.model, messages: this.#messages(turn), stream: true },
+          { model: this.#options.model, messages: promptOf(turn, this.#options.systemPrompt), stream: true },
           { signal, headers: this.#headers(turn) },
         )
         .asResponse();
@@ -100,24 +100,6 @@ export class OpenAiAgent implements Agent {
   #headers(turn: AgentTurn): Record<string, string> {
     const session = { 'X-Hermes-Session-Id': turn.session, 'X-Hermes-Session-Key': turn.session };
     return { 'Idempotency-Key': turn.id, ...(this.#options.apiKey === undefined ? {} : session) };
-  }
-
-  #messages(turn: AgentTurn): { role: 'system' | 'user' | 'assistant'; content: string }[] {
-    const { systemPrompt } = this.#options;
-    const people = new Set([
-      ...turn.messages.map(nameOf),
-      ...turn.history.filter(({ role }) => role === 'user').map(({ name }) => name),
-    ]);
-    const name = (who: string | null, text: string) => (people.size > 1 && who !== null ? `${who}: ${text}` : text);
-    const before = ({ role, name: who, text }: SaidBefore) => ({
-      role,
-      content: role === 'user' ? name(who, text) : text,
-    });
-    return [
-      ...(systemPrompt === undefined ? [] : [{ role: 'system' as const, content: systemPrompt }]),
-      ...turn.history.map(before),
-      { role: 'user', content: turn.messages.map((message) => name(nameOf(message), contentOf(message))).join('\n\n') },
-    ];
   }
 
   /** The one place that decides whether asking again may help. */
@@ -231,13 +213,4 @@ function retryAfter(headers: Headers | undefined): number | undefined {
   const seconds = Number(text);
   const wait = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(text) - Date.now();
   return Number.isFinite(wait) && wait >= 0 ? wait : undefined;
-}
-
-function nameOf({ sender }: InboundEvent): string | null {
-  return sender?.name ?? sender?.id ?? null;
-}
-
-function contentOf({ text, attachments }: InboundEvent): string {
-  const files = attachments.map(({ contentType, url, name }) => `[${name ?? contentType}: ${url}]`);
-  return [text, ...files].filter((line) => line !== '').join('\n');
 }

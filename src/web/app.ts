@@ -25,7 +25,7 @@ import type { Listener } from './listener.ts';
 import { installLive } from './live.ts';
 import { installLogin } from './login.ts';
 import { installPageFiles, installPages, readPageAssets } from './pages.ts';
-import { installProblems } from './problem.ts';
+import { installProblems, refuseUnread } from './problem.ts';
 import { installQueueBoard, type Queues } from './queue-board.ts';
 import { createReadiness, type ReadinessOptions } from './readiness.ts';
 import { healthSchema, readinessSchema } from './schemas.ts';
@@ -74,6 +74,7 @@ export async function serveWeb(options: WebOptions): Promise<Web> {
     loggerInstance: log.child({ role: 'web' }) as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT,
+    frameworkErrors: refuseUnread,
     // Bull Board's own clients wait for Redis for as long as it is away.
     handlerTimeout: ANSWER_MS,
     serverFactory: (handle) => {

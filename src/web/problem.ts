@@ -81,6 +81,12 @@ export function installProblems(app: FastifyInstance): void {
   );
 }
 
+/** Fastify's `frameworkErrors`: what it refuses before it knows a route. */
+export function refuseUnread(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { statusCode = 400 } = error;
+  return answer(reply, { status: statusCode, detail: refusalOf(error) });
+}
+
 /** For hooks, in whose scope another error handler may rule. */
 export function sendProblem(reply: FastifyReply, { status, headers, message, errors }: HttpProblem): FastifyReply {
   return answer(reply.headers(headers), { status, detail: message, ...(errors === undefined ? {} : { errors }) });
