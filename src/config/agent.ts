@@ -2,6 +2,12 @@
 import { z } from 'zod';
 import { count, durationMs, httpUrl, keysOf, text } from './fields.ts';
 
+const maxReplyParts = count(
+  10,
+  'Most messages that the answer to one message becomes, all replies together; the rest is cut, with a notice. Also of a pushed message.',
+  { least: 1, most: 100 },
+);
+
 const delayMs = z.int().min(0).max(600_000);
 
 const echo = keysOf({
@@ -14,6 +20,7 @@ const echo = keysOf({
     .transform((delay): readonly [number, number] => (typeof delay === 'number' ? [delay, delay] : delay))
     .refine(([from, to]) => from <= to, { error: 'must list the smaller number first, as in [100, 2000]' })
     .describe('Waits before each answer: a number of ms, or [from, to] to draw from. For tests.'),
+  maxReplyParts,
 });
 
 const openai = keysOf({
@@ -29,6 +36,7 @@ const openai = keysOf({
     least: 1,
     most: 100,
   }),
+  maxReplyParts,
 });
 
 const webhook = keysOf({
@@ -41,6 +49,7 @@ const webhook = keysOf({
     least: 1,
     most: 100,
   }),
+  maxReplyParts,
 });
 
 export const agentSchema = z

@@ -84,6 +84,7 @@ export const CATALOG = {
   holdfast_send_audits_total: ofConnection('counter', 'Parts that the platform holds back for its audit'),
   holdfast_send_retries_total: ofConnection('counter', 'Sends that are to be tried again'),
   holdfast_dead_letters_total: ofConnection('counter', 'Messages and parts that became dead letters'),
+  holdfast_answers_cut_total: ofConnection('counter', 'Answers and pushed messages cut to agent.maxReplyParts'),
 
   holdfast_stored_seconds: {
     type: 'histogram',

@@ -37,6 +37,7 @@ const COUNTERS = {
   auditsPending: 'holdfast_send_audits_total',
   sendRetries: 'holdfast_send_retries_total',
   deadLetters: 'holdfast_dead_letters_total',
+  answersCut: 'holdfast_answers_cut_total',
 } as const satisfies Record<string, MetricName>;
 
 /** After so many connections others get a turn of the event loop: a thousand take a fifth of a second. */

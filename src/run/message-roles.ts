@@ -39,6 +39,7 @@ export function startAgentRole(options: MessageRoleOptions): Role & { standing()
     turns: storage.turns,
     deliveries: storage.deliveries,
     agent,
+    maxReplyParts: () => live.current.agent.maxReplyParts,
     adapters,
     credentialsOf: (connection) => credentials.of(connection),
     openTransport: transportsBy(config, SENDERS_SOCKETS),
@@ -57,10 +58,11 @@ export function startAgentRole(options: MessageRoleOptions): Role & { standing()
 }
 
 export function startDeliveryRole(options: MessageRoleOptions): Role & { standing(): SendingReport[] } {
-  const { config, storage, adapters, credentials, safeguards, measurements, log } = options;
+  const { config, live, storage, adapters, credentials, safeguards, measurements, log } = options;
   const watch = new SendWatch(systemClock);
   const worker = createDeliveryWorker({
     watch,
+    maxReplyParts: () => live.current.agent.maxReplyParts,
     address: storage.address,
     keys: storage.keys,
     adapters,

@@ -179,6 +179,11 @@ export async function commitTurn(
   return { kind: 'done', more: answer[1] === '1', outboxActivation: activation === 0 ? null : activation };
 }
 
+/** An answer was cut to the parts it may have. @throws the client's errors */
+export async function countCut(client: RedisClient, keys: Keys, connection: ConnectionId): Promise<void> {
+  await client.hincrby(keys.connection(connection).counters, 'answersCut', 1);
+}
+
 /**
  * Lets go of the turn without ending it.
  *

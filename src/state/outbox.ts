@@ -36,7 +36,7 @@ const WAITER_GRACE_MS = 5_000;
 export type UnsentPart = Omit<OutboundPart, 'ordinal'> & {
   /** Cut from a part that the platform called too long: not to be cut again. */
   readonly cutFrom?: string;
-  /** Not split yet: whoever delivers it knows the platform's limit. */
+  /** It may be too long: whoever delivers it knows the platform's limit. */
   readonly whole?: true;
 };
 
@@ -118,7 +118,7 @@ export async function retrySendLetter(
   if (letter.kind !== 'send' || part === null || typeof part === 'string') return null;
   const { ordinal, ...rest } = part;
   const isLate = part.reply.deadlineAt !== null && now >= part.reply.deadlineAt;
-  const again: UnsentPart = { ...rest, mode: isLate ? 'active' : part.mode };
+  const again: UnsentPart = { ...rest, mode: isLate ? 'active' : part.mode, whole: true };
   const lane = laneId(id, part.conversation);
   const k = keys.connection(id);
   const activation = await asking('retry send', () =>

@@ -5,6 +5,7 @@
  * The worker slot is given back whenever there is more than a moment to wait. Nothing here knows BullMQ.
  */
 import { randomUUID } from 'node:crypto';
+import type { Sender } from '../adapters/adapter.ts';
 import { sleep, withDeadline } from '../async/abort.ts';
 import type { BackoffPolicy } from '../async/backoff.ts';
 import type { Clock } from '../async/clock.ts';
@@ -14,11 +15,13 @@ import type { ConnectionId, OutboundPart, SendOutcome } from '../model.ts';
 import { pauseBucket } from '../state/buckets.ts';
 import type { DesiredConnection } from '../state/desired.ts';
 import type { Keys } from '../state/keys.ts';
+import { countCut } from '../state/lanes.ts';
 import { type Head, type Next, Outbox } from '../state/outbox.ts';
 import type { LaneJobData } from '../state/queues.ts';
 import type { RedisClient } from '../state/redis.ts';
 import type { Safeguards } from '../state/safeguards.ts';
 import type { ConnectionSlots } from './connection-slots.ts';
+import { boundParts } from './cut-answer.ts';
 import {
   type Candidate,
   divide,
@@ -43,6 +46,8 @@ export interface DeliveryDeps {
   readonly backoff: BackoffPolicy;
   /** How long a part without a reply window is tried, ms. */
   readonly giveUpAfterMs: number;
+  /** Most parts of a message that was stored whole. */
+  maxReplyParts(): number;
   /** Bound of one send, whatever the adapter's own deadlines are, ms. */
   readonly sendTimeoutMs: number;
   /** What came of a send; must not throw. */
@@ -145,7 +150,7 @@ class Delivery {
 
     const before = judgeBefore(candidate());
     if (before !== null) return this.#carryOut(head, before);
-    const divided = head.isWhole ? divide({ part, head }, answer.sender.split(part.text, null).parts) : null;
+    const divided = head.isWhole ? this.#divide(head, part, answer.sender) : null;
     if (divided !== null) return this.#carryOut(head, divided);
     const buckets = answer.sender.buckets(part);
     const deadlineAt = giveUpAt(candidate());
@@ -170,6 +175,22 @@ class Delivery {
       this.#deps.took?.(desired.platform, now() - head.since);
     }
     return step;
+  }
+
+  #divide(head: Head, part: OutboundPart, sender: Pick<Sender, 'split'>): Verdict | null {
+    const { parts, cut } = boundParts(part.text, sender, this.#deps.maxReplyParts());
+    if (cut === null && parts.length < 2) return null;
+    if (cut !== null) {
+      const { client, keys } = this.#deps;
+      countCut(client, keys, this.#id).catch((error: unknown) => {
+        this.#log.debug({ reason: explain(error) }, 'a cut message was not counted');
+      });
+      this.#log.warn(
+        { event: 'part-cut', part: part.id, ...cut },
+        'the message has more parts than agent.maxReplyParts; it was cut, and says so',
+      );
+    }
+    return divide(part, parts);
   }
 
   /** Stores the verdict; then the next head, or the wait it asks for. */

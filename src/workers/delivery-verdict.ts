@@ -57,12 +57,8 @@ export function judgeBefore(candidate: Candidate): Verdict | null {
     : gaveUp(candidate, 'GAVE_UP', `not delivered within ${candidate.policy.giveUpAfterMs} ms`);
 }
 
-/** For a part that was stored whole. @param texts - as the platform's limit divides it */
-export function divide(
-  { part, head }: Pick<Candidate, 'part'> & { head: Pick<Head, 'isWhole'> },
-  texts: readonly string[],
-): Verdict | null {
-  if (!head.isWhole || texts.length < 2) return null;
+/** For a part that was stored whole. @param texts - as the platform's limit divides it, at least one */
+export function divide(part: OutboundPart, texts: readonly string[]): Verdict {
   const { ordinal: _, ...rest } = part;
   const parts = texts.map((text, index) => ({ ...rest, id: `${part.id}/${index + 1}`, text }));
   return settle({ kind: 'replace', parts, allot: true });

@@ -44,6 +44,8 @@ export interface DeliveryWorkerOptions {
   readonly giveUpAfterMs?: number;
   /** Between tries of one part. @defaultValue 500 ms doubling to 15 s, full jitter */
   readonly backoff?: BackoffPolicy;
+  /** Most parts of a message that was stored whole. @defaultValue 10 */
+  maxReplyParts?(): number;
   /** Bound of one send, above the adapter's own deadlines, ms. @defaultValue 60_000 */
   readonly sendTimeoutMs?: number;
   /** @defaultValue all on */
@@ -76,6 +78,7 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): DeliveryWo
     took: (platform, ms) => options.measurements?.took('delivery', platform, ms),
     backoff: options.backoff ?? DELIVERY_BACKOFF,
     giveUpAfterMs: options.giveUpAfterMs ?? 600_000,
+    maxReplyParts: options.maxReplyParts ?? (() => 10),
     sendTimeoutMs: options.sendTimeoutMs ?? 60_000,
   };
   const worker = createLaneWorker({

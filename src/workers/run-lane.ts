@@ -21,6 +21,7 @@ import { addLaneJobs, type LaneQueue } from '../state/lane-jobs.ts';
 import {
   beginTurn,
   commitTurn,
+  countCut,
   type HistoryEntry,
   type LaneRef,
   postponeTurn,
@@ -32,6 +33,7 @@ import type { LaneJobData } from '../state/queues.ts';
 import type { RedisClient } from '../state/redis.ts';
 import type { Safeguards } from '../state/safeguards.ts';
 import type { LaneEnd, LaneStop } from './lane-worker.ts';
+import { boundReplies, type Shown } from './cut-answer.ts';
 import { planReplies } from './reply-plan.ts';
 import { MAX_CRASHES, sendsLate, sortTurn, type TurnMessage, turnLetter } from './sort-turn.ts';
 import type { Typing } from './typing.ts';
@@ -48,6 +50,8 @@ export interface LaneDeps {
   readonly safeguards: Safeguards;
   readonly backoff: BackoffPolicy;
   readonly typing: Typing;
+  /** Most parts of the answer to one message. */
+  maxReplyParts(): number;
   /** A turn was ended `ms` after it was taken; must not throw. */
   took?(platform: string, ms: number): void;
 }
@@ -175,9 +179,11 @@ class LaneRun {
     taken: Taken,
     messages: readonly TurnMessage[],
     letters: readonly NewDeadLetter[],
-    replies: readonly AgentReply[],
+    given: readonly AgentReply[],
   ): Promise<LaneEnd | 'next'> {
     const { turn, route, takenAt } = taken;
+    const most = this.#deps.maxReplyParts() * Math.max(1, messages.length);
+    const { replies, cut } = boundReplies(given, route.sender, most);
     const history = [...messages.map(said), ...replies.map(answered)];
     const limited = replies.flatMap(({ to: { reply } }) => (reply === null || reply.quota === null ? [] : reply.key));
     let used: ReadonlyMap<string, number> = new Map(limited.map((key) => [key, 0]));
@@ -196,7 +202,10 @@ class LaneRun {
         history,
         used,
       });
-      if (stored.kind === 'ended') return stored.end;
+      if (stored.kind === 'ended') {
+        if (cut !== null && stored.end !== 'stale') this.#reportCut(turn, cut);
+        return stored.end === 'stale' ? DONE : stored.end;
+      }
       const found = stored.used;
       used = new Map(limited.map((key) => [key, found.get(key) ?? 0]));
     }
@@ -205,7 +214,7 @@ class LaneRun {
   async #commit(
     { turn, route, takenAt }: Taken,
     result: TurnResult,
-  ): Promise<{ kind: 'ended'; end: LaneEnd | 'next' } | { kind: 'used'; used: ReadonlyMap<string, number> }> {
+  ): Promise<{ kind: 'ended'; end: LaneEnd | 'next' | 'stale' } | { kind: 'used'; used: ReadonlyMap<string, number> }> {
     const { client, keys, agent, deliveries, safeguards } = this.#deps;
     const limits = {
       historyEntries: agent.historyMessages,
@@ -221,7 +230,7 @@ class LaneRun {
         { event: 'turn.stale', turn: turn.id },
         'someone else took this turn; its result is not stored here',
       );
-      return { kind: 'ended', end: DONE };
+      return { kind: 'ended', end: 'stale' };
     }
     this.#deps.took?.(turn.desired.platform, performance.now() - takenAt);
     for (const letter of result.letters) {
@@ -231,6 +240,17 @@ class LaneRun {
     }
     if (done.outboxActivation !== null) this.#wake(deliveries, 'out', done.outboxActivation);
     return { kind: 'ended', end: done.more ? 'next' : DONE };
+  }
+
+  #reportCut(turn: Turn, { shown, of }: Shown): void {
+    const { client, keys } = this.#deps;
+    this.#log.warn(
+      { event: 'turn.answer-cut', turn: turn.id, shown, of },
+      'the answer has more parts than agent.maxReplyParts; it was cut, and says so',
+    );
+    countCut(client, keys, this.#at.connection).catch((error: unknown) => {
+      this.#log.debug({ reason: explain(error) }, 'a cut answer was not counted');
+    });
   }
 
   async #failed(

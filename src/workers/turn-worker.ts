@@ -42,6 +42,8 @@ export interface TurnWorkerOptions {
   readonly stalledCheckMs?: number;
   /** Between tries of one turn. @defaultValue 1 s doubling to 60 s, full jitter */
   readonly backoff?: BackoffPolicy;
+  /** Most parts of the answer to one message. @defaultValue 10 */
+  maxReplyParts?(): number;
   /** @defaultValue all on */
   readonly safeguards?: Safeguards;
   /** @defaultValue nothing is measured */
@@ -72,6 +74,7 @@ export function createTurnWorker(options: TurnWorkerOptions): LaneWorker {
     took: (platform, ms) => options.measurements?.took('turn', platform, ms),
     backoff: options.backoff ?? TURN_BACKOFF,
     typing: new Typing({ log }),
+    maxReplyParts: options.maxReplyParts ?? (() => 10),
   };
   const worker = createLaneWorker({
     queue: 'turns',

@@ -45,7 +45,7 @@ export function createChatSink(options: ChatSinkOptions): Sink {
       // Named by the notification, and remembered for days: an attempt whose end nobody stored is not appended twice.
       const key = `alert/${notification.id}`;
       const reply = { key, deadlineAt: null, quota: null, address: null };
-      const part = { id: key, conversation, text: cut(notification.text), reply, mode: 'active' } as const;
+      const part = { id: key, conversation, text: cut(notification.text), reply, mode: 'active', whole: true } as const;
       const job = await appendPartsOnce(client, keys, connection, [part]);
       if (job !== null) await addLaneJobs(deliveries, 'out', connection, [job]);
       return { kind: 'sent' };

@@ -88,8 +88,12 @@ connections:
   });
 
   it('takes an echo delay as one number or as a range, and all options of an openai agent', () => {
-    expect(load('agent: { kind: echo, delayMs: 20 }').agent).toEqual({ kind: 'echo', delayMs: [20, 20] });
-    expect(load('agent: { kind: echo, delayMs: [5, 50] }').agent).toEqual({ kind: 'echo', delayMs: [5, 50] });
+    expect(load('agent: { kind: echo, delayMs: 20 }').agent).toMatchObject({
+      kind: 'echo',
+      delayMs: [20, 20],
+      maxReplyParts: 10,
+    });
+    expect(load('agent: { kind: echo, delayMs: [5, 50] }').agent).toMatchObject({ kind: 'echo', delayMs: [5, 50] });
     expect(load('agent: { kind: openai, url: http://127.0.0.1:1/v1/, model: m }').agent).toEqual({
       kind: 'openai',
       url: 'http://127.0.0.1:1/v1',
@@ -98,6 +102,7 @@ connections:
       maxRetries: 2,
       historyMessages: 20,
       maxMessagesPerTurn: 1,
+      maxReplyParts: 10,
     });
   });
 });
