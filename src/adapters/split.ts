@@ -251,7 +251,9 @@ function wholeCharacters(text: string, from: number): number {
 }
 
 function joined(text: string, at: number): boolean {
-  return isPair(text, at) || /^[\p{M}\p{EMod}\u200d\ufe0f]/u.test(text.slice(at, at + 2)) || text[at - 1] === '\u200d';
+  return (
+    isPair(text, at) || /^(?:\p{M}|\p{EMod}|\u200d|\ufe0f)/u.test(text.slice(at, at + 2)) || text[at - 1] === '\u200d'
+  );
 }
 
 function isPair(text: string, at: number): boolean {

@@ -150,7 +150,7 @@ class Delivery {
 
     const before = judgeBefore(candidate());
     if (before !== null) return this.#carryOut(head, before);
-    const divided = head.isWhole ? this.#divide(head, part, answer.sender) : null;
+    const divided = head.isWhole ? this.#divide(part, answer.sender) : null;
     if (divided !== null) return this.#carryOut(head, divided);
     const buckets = answer.sender.buckets(part);
     const deadlineAt = giveUpAt(candidate());
@@ -177,7 +177,7 @@ class Delivery {
     return step;
   }
 
-  #divide(head: Head, part: OutboundPart, sender: Pick<Sender, 'split'>): Verdict | null {
+  #divide(part: OutboundPart, sender: Pick<Sender, 'split'>): Verdict | null {
     const { parts, cut } = boundParts(part.text, sender, this.#deps.maxReplyParts());
     if (cut === null && parts.length < 2) return null;
     if (cut !== null) {

@@ -159,8 +159,8 @@ describe('what the platform says', () => {
     await using _ = bench;
     expect(sender.calls.map((part) => [part.text, part.ordinal])).toEqual([
       ['first words of ours', 1],
-      ['first', 3],
-      ['words of ours', 4],
+      ['first words', 3],
+      ['of ours', 4],
       ['second', 2],
     ]);
   });
