@@ -8,7 +8,7 @@ import type { BackoffPolicy } from '../async/backoff.ts';
 import { explain, TransientError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { StatusDocument } from '../status/document.ts';
-import { DELIVERY_BACKOFF, type Delivery, GIVE_UP_AFTER_MS, headsOf, started } from './delivery.ts';
+import { DELIVERY_BACKOFF, type Delivery, GIVE_UP_AFTER_MS, headsOf, isDue, started } from './delivery.ts';
 import { SEND_DEADLINE_MS, type Sink } from './sinks/sink.ts';
 import type { AlertStore } from './store.ts';
 
@@ -48,7 +48,7 @@ export class Deliverer {
     for (const [sinkName, name] of headsOf(waiting)) {
       const sink = this.#sinks.get(sinkName);
       const delivery = waiting.get(name);
-      if (delivery === undefined || this.#underWay.has(sinkName) || delivery.nextAt > redisNow()) continue;
+      if (delivery === undefined || this.#underWay.has(sinkName) || !isDue(delivery, redisNow())) continue;
       const attempt = this.#attempt(name, delivery, sink, { redisNow, status, signal }).finally(() => {
         this.#underWay.delete(sinkName);
       });

@@ -36,6 +36,11 @@ export function deliveriesOf(
   return new Map(all);
 }
 
+/** Never later than one wait from now: what says more was stored before Redis's clock was set back. */
+export function isDue({ nextAt }: Delivery, now: number): boolean {
+  return nextAt <= now || nextAt > now + DELIVERY_BACKOFF.capMs;
+}
+
 /** The oldest delivery of each sink: what follows waits for it. */
 export function headsOf(deliveries: ReadonlyMap<string, Delivery>): Map<string, string> {
   const heads = new Map<string, string>();

@@ -34,8 +34,9 @@ const UNWATCHED_MS = 30_000;
 /** Of alerts about the same connection, the worse one is told; rules not listed have keys of their own. */
 const SEVERITY: Partial<Record<Rule, number>> = { down: 1, rival: 2, parked: 3 };
 
-export function judge(previous: Memory | null, observed: Observed, settings: AlertSettings): Judgement {
+export function judge(stored: Memory | null, observed: Observed, settings: AlertSettings): Judgement {
   const now = Date.parse(observed.status.at);
+  const previous = stored === null ? null : notAfter(stored, now);
   const isFresh = previous === null || now - previous.judgedAt > UNWATCHED_MS;
   const watchedSince = isFresh ? now : previous.watchedSince;
   const watched = observed.status.connections.map((connection) => {
@@ -54,6 +55,28 @@ export function judge(previous: Memory | null, observed: Observed, settings: Ale
   return {
     memory: { judgedAt: now, watchedSince, connections, alerts: told.alerts },
     notifications: [...told.notifications, ...letters.notifications],
+  };
+}
+
+/** Judged in the future: Redis's clock was set back since, and everything remembered moves back with it. */
+export function notAfter(memory: Memory, now: number): Memory {
+  const byMs = memory.judgedAt - now;
+  if (byMs <= 0) return memory;
+  const back = <T extends number | null>(at: T): T => (at === null ? at : at - byMs) as T;
+  const connections = Object.entries(memory.connections).map(([id, { lost, began, deadToldAt, ...rest }]) => {
+    const moved = lost === null ? null : { ...lost, at: back(lost.at) };
+    return [id, { ...rest, lost: moved, began: began.map(back), deadToldAt: back(deadToldAt) }] as const;
+  });
+  const alerts = Object.entries(memory.alerts).map(([key, alert]) => {
+    const { since, dueAt, toldAt, wellSince } = alert;
+    const moved = { since: back(since), dueAt: back(dueAt), toldAt: back(toldAt), wellSince: back(wellSince) };
+    return [key, { ...alert, ...moved }] as const;
+  });
+  return {
+    judgedAt: now,
+    watchedSince: back(memory.watchedSince),
+    connections: Object.fromEntries(connections),
+    alerts: Object.fromEntries(alerts),
   };
 }
 

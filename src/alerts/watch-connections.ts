@@ -65,13 +65,14 @@ function lostOf(
 function troubleOf(
   { id, state, reason, since }: ConnectionStatus,
   { lost }: ConnectionMemory,
-  { watchedSince, settings }: { watchedSince: number; settings: AlertSettings },
+  { now, watchedSince, settings }: { now: number; watchedSince: number; settings: AlertSettings },
 ): Condition[] {
   if (lost === null) return [];
   const words = reason ?? `${state} without a reason`;
   const cause = causeOf(words);
   const base = { key: `connection:${id}`, subject: id, cause, reason: words, since: lost.at, before: lost.before };
-  if (state === 'parked') return [{ ...base, rule: 'parked', dueAt: since === null ? lost.at : Date.parse(since) }];
+  if (state === 'parked')
+    return [{ ...base, rule: 'parked', dueAt: since === null ? lost.at : Math.min(Date.parse(since), now) }];
   const countedFrom = Math.max(lost.at, watchedSince);
   if (cause === 'rival') {
     return [{ ...base, rule: 'rival', dueAt: countedFrom + Math.min(RIVAL_AFTER_MS, settings.downAfterMs) }];

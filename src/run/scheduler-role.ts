@@ -33,7 +33,7 @@ export function startSchedulerRole({ config, live, storage, identity, log }: Sch
       address,
       keys,
       queue: connections,
-      queues: [connections, turns, deliveries],
+      queues: { connections, lanes: [turns, deliveries] },
       settleQueues: createQueueSettler({ client: patient, keys, queues: [connections, turns, deliveries], log }),
       sweepLanes: (signal, sight) => sweepLanes({ redis: patient, keys, turns, deliveries, log, signal, sight }),
       onSight: (sight) => minutes.saw(sight),

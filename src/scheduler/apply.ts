@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import { explain } from '../errors.ts';
 import type { ConnectionId } from '../model.ts';
 import { clearJob, ensureJob, takeJobBack } from '../state/connection-jobs.ts';
+import { putBackUnlocked } from '../state/job-locks.ts';
 import type { Keys } from '../state/keys.ts';
 import { declareDead } from '../state/leases.ts';
 import { deferProbe, unpark } from '../state/parking.ts';
@@ -62,7 +63,13 @@ function oncePerProcess({ client, keys }: ApplyDeps): TellGone {
   };
 }
 
-async function applyOne({ client, keys, queue, log }: ApplyDeps, action: Action, tellGone: TellGone): Promise<void> {
+async function takeBack({ client, queue }: ApplyDeps, id: ConnectionId, lockToken: string | null) {
+  if (lockToken !== null) return await takeJobBack(queue, id, lockToken);
+  return await putBackUnlocked(client, queue, id);
+}
+
+async function applyOne(deps: ApplyDeps, action: Action, tellGone: TellGone): Promise<void> {
+  const { client, keys, queue, log } = deps;
   const note = (message: string, more: object = {}) =>
     log.info({ event: action.do, connection: action.id, ...more }, message);
   switch (action.do) {
@@ -75,7 +82,7 @@ async function applyOne({ client, keys, queue, log }: ApplyDeps, action: Action,
       note('connection job removed', { reason: action.because });
       return;
     case 'take-job-back':
-      if (await takeJobBack(queue, action.id, action.lockToken)) {
+      if (await takeBack(deps, action.id, action.lockToken)) {
         note('connection job taken back', { reason: action.because });
       }
       return;

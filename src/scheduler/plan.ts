@@ -5,6 +5,7 @@
  */
 import type { ConnectionId, FencingToken } from '../model.ts';
 import { workerOfJobToken } from '../state/connection-jobs.ts';
+import { UNLOCKED_MS } from './abandoned-jobs.ts';
 import { wedgedBecause } from './liveness.ts';
 import type { Absence, Observation, ObservedConnection } from './observe.ts';
 import { presenceName } from './observe.ts';
@@ -13,7 +14,13 @@ export type Action =
   | { readonly do: 'ensure-job'; readonly id: ConnectionId; readonly because: string }
   /** Remove a job that ended, lost its data or is not wanted; while it is locked nothing happens. */
   | { readonly do: 'clear-job'; readonly id: ConnectionId; readonly because: string }
-  | { readonly do: 'take-job-back'; readonly id: ConnectionId; readonly lockToken: string; readonly because: string }
+  /** `lockToken`: whose lock the job has; `null`: nobody's. */
+  | {
+      readonly do: 'take-job-back';
+      readonly id: ConnectionId;
+      readonly lockToken: string | null;
+      readonly because: string;
+    }
   | {
       readonly do: 'declare-dead';
       readonly id: ConnectionId;
@@ -42,11 +49,13 @@ export interface Memory {
   readonly redis: { readonly runId: string; readonly since: number } | null;
   /** Holders seen absent: since when, and the lease they had then. */
   readonly suspects: ReadonlyMap<ConnectionId, { readonly since: number; readonly leaseUntil: number }>;
-  /** Locks of active jobs without a lease behind them: since when. */
-  readonly orphanLocks: ReadonlyMap<ConnectionId, { readonly since: number; readonly lockToken: string }>;
+  /** Active jobs without a lease behind them, by who has their lock: since when. */
+  readonly orphans: ReadonlyMap<ConnectionId, { readonly since: number; readonly lockToken: string | null }>;
+  /** When each lease was first seen to stand until the instant it stands until now. */
+  readonly renewals: ReadonlyMap<ConnectionId, { readonly since: number; readonly until: number }>;
 }
 
-export const NO_MEMORY: Memory = { redis: null, suspects: new Map(), orphanLocks: new Map() };
+export const NO_MEMORY: Memory = { redis: null, suspects: new Map(), orphans: new Map(), renewals: new Map() };
 
 /** After a sweep that failed: whatever was absent before may have come and gone unseen. */
 export const BLIND: Memory = { ...NO_MEMORY, redis: { runId: '', since: 0 } };
@@ -72,7 +81,8 @@ export function plan(seen: Observation, memory: Memory, now: number, timings: Pl
   // After a restart of Redis every live worker is absent for a moment.
   const presenceCounts = now - redis.since >= timings.leaseMs;
   const suspects = new Map<ConnectionId, { since: number; leaseUntil: number }>();
-  const orphanLocks = new Map<ConnectionId, { since: number; lockToken: string }>();
+  const orphans = new Map<ConnectionId, { since: number; lockToken: string | null }>();
+  const renewals = new Map<ConnectionId, { since: number; until: number }>();
   const actions: Action[] = [];
 
   for (const connection of seen.connections) {
@@ -85,21 +95,25 @@ export function plan(seen: Observation, memory: Memory, now: number, timings: Pl
       const same = known !== undefined && known.leaseUntil === lease.until;
       suspects.set(id, same ? known : { since: now, leaseUntil: lease.until });
     }
-    if (!held && job.place === 'active' && job.lockToken !== null) {
-      const known = memory.orphanLocks.get(id);
+    if (!held && job.place === 'active') {
+      const known = memory.orphans.get(id);
       const same = known !== undefined && known.lockToken === job.lockToken;
-      orphanLocks.set(id, same ? known : { since: now, lockToken: job.lockToken });
+      orphans.set(id, same ? known : { since: now, lockToken: job.lockToken });
+    }
+    if (held) {
+      const known = memory.renewals.get(id);
+      renewals.set(id, known?.until === lease.until ? known : { since: now, until: lease.until });
     }
 
-    const suspectFor = now - (suspects.get(id)?.since ?? now);
-    const orphanFor = now - (orphanLocks.get(id)?.since ?? now);
+    const forMs = (at: { readonly since: number } | undefined) => now - (at?.since ?? now);
+    const gone = presenceCounts && isGone(absence, forMs(suspects.get(id)), timings);
     actions.push(
       ...(held
-        ? judgeHolder(connection, seen.redisNow, presenceCounts && isGone(absence, suspectFor, timings))
-        : placeJob(connection, seen.redisNow, orphanFor, timings)),
+        ? judgeHolder(connection, seen.redisNow, { isGone: gone, unrenewedMs: forMs(renewals.get(id)) }, timings)
+        : placeJob(connection, seen.redisNow, forMs(orphans.get(id)), timings)),
     );
   }
-  return { actions, memory: { redis, suspects, orphanLocks }, leaseEndsInMs: firstLeaseEnd(seen) };
+  return { actions, memory: { redis, suspects, orphans, renewals }, leaseEndsInMs: firstLeaseEnd(seen) };
 }
 
 /**
@@ -126,23 +140,45 @@ function isHeld({ lease }: ObservedConnection, redisNow: number): boolean {
   return lease.owner !== null && lease.until > redisNow;
 }
 
+interface Watched {
+  /** The whole process, as far as its presence tells. */
+  readonly isGone: boolean;
+  /** How long its lease was not renewed, by our clock. */
+  readonly unrenewedMs: number;
+}
+
 /** Somebody holds it: is that somebody alive, and does it make progress? */
-function judgeHolder(connection: ObservedConnection, redisNow: number, gone: boolean): Action[] {
+function judgeHolder(
+  connection: ObservedConnection,
+  redisNow: number,
+  { isGone, unrenewedMs }: Watched,
+  { leaseMs }: PlanTimings,
+): Action[] {
   const { id, lease, heartbeat, parked, job } = connection;
   if (lease.token === null || lease.owner === null) return [];
   const mine = heartbeat !== null && heartbeat.token === lease.token ? heartbeat : null;
-  const because = gone
+  // An hour set back, and a lease that nobody renews would stand for an hour more.
+  const ranOut = unrenewedMs > lengthOf(connection, leaseMs);
+  const because = isGone
     ? 'its connections to Redis are gone: the process died'
-    : mine === null
-      ? null
-      : wedgedBecause(mine.heartbeat, redisNow - mine.at);
+    : ranOut
+      ? `its lease was not renewed for ${Math.round(unrenewedMs)} ms, and stands only because Redis's clock was set back`
+      : mine === null
+        ? null
+        : wedgedBecause(mine.heartbeat, redisNow - mine.at);
   if (because !== null) {
     const lockToken = job.place === 'active' && job.lockToken === lease.jobToken ? job.lockToken : null;
     const { token, owner, incarnation } = lease;
-    return [{ do: 'declare-dead', id, token, owner, incarnation, processGone: gone, lockToken, because }];
+    return [{ do: 'declare-dead', id, token, owner, incarnation, processGone: isGone, lockToken, because }];
   }
   if (parked !== null && mine?.heartbeat.state === 'live') return [{ do: 'unpark', id, because: 'it is live again' }];
   return [];
+}
+
+/** What the holder's lease lasts from one renewal on, ms, by the two instants that one step wrote. */
+function lengthOf({ lease, heartbeat }: ObservedConnection, leaseMs: number): number {
+  const renewedAt = heartbeat !== null && heartbeat.token === lease.token ? heartbeat.at : lease.grantedAt;
+  return Math.max(leaseMs, renewedAt === null ? 0 : lease.until - renewedAt);
 }
 
 /** Nobody holds it: should its job exist, and where is it? */
@@ -175,7 +211,10 @@ function placeJob(connection: ObservedConnection, redisNow: number, orphanFor: n
         ? []
         : [{ do: 'clear-job', id, because: 'its job lost its data' }, ensure(id, 'its job lost its data')];
     case 'active': {
-      if (job.lockToken === null) return []; // The stalled check puts it back.
+      if (job.lockToken === null) {
+        const because = 'it is active, and nobody has its lock';
+        return orphanFor < UNLOCKED_MS ? [] : [{ do: 'take-job-back', id, lockToken: null, because }];
+      }
       const settlingMs = lease.owner === null ? SETTLING_MS : 0;
       const ended =
         job.lockToken === lease.jobToken && redisNow - Math.max(lease.until, lease.endedAt ?? 0) > settlingMs;

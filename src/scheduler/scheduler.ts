@@ -8,12 +8,15 @@ import { sleep, withDeadline } from '../async/abort.ts';
 import type { Clock } from '../async/clock.ts';
 import { explain } from '../errors.ts';
 import type { WorkerId } from '../model.ts';
+import type { LockedQueue } from '../state/job-locks.ts';
 import type { Keys } from '../state/keys.ts';
 import { announcePresence } from '../state/presence.ts';
 import { type ConnectionJobData, UNLIMITED_STALLS } from '../state/queues.ts';
 import { boundSilence, bullConnection, type RedisAddress, type RedisClient } from '../state/redis.ts';
 import { recordSweep } from '../state/sweeps.ts';
+import { putBackAbandoned, type SeenUnlocked } from './abandoned-jobs.ts';
 import { apply } from './apply.ts';
+import { createStampMender } from './mend-stamps.ts';
 import { observe, presenceName, type SweepSight } from './observe.ts';
 import { type SeenAsleep, type SleepingQueue, wakeOverslept } from './overslept.ts';
 import { BLIND, type Memory, NO_MEMORY, type PlanTimings, plan } from './plan.ts';
@@ -26,21 +29,30 @@ export interface SchedulerOptions {
   readonly address: RedisAddress;
   readonly keys: Keys;
   readonly queue: Queue<ConnectionJobData>;
-  /** All queues whose delayed jobs are watched, the one of the connections among them. */
-  readonly queues: readonly SleepingQueue[];
+  /** Whose jobs are watched: those that sleep and those that nobody works on any more. */
+  readonly queues: { readonly connections: WatchedQueue; readonly lanes: readonly WatchedQueue[] };
   /** Puts right what somebody else set in the queues; called once per sweep. @defaultValue nobody does */
   settleQueues?(): Promise<unknown>;
   /** Wakes lanes and outboxes that a crash left asleep; called once per sweep, with what it saw. */
   sweepLanes(signal: AbortSignal, sight: SweepSight): Promise<unknown>;
   /** Called with what each sweep saw; must return at once and not throw. @defaultValue nobody looks on */
   onSight?(sight: SweepSight): void;
-  readonly timings: PlanTimings & { readonly sweepEveryMs: number; readonly stalledEveryMs: number };
+  readonly timings: SchedulerTimings;
   readonly clock: Clock;
   readonly log: Logger;
   /** How this process is seen to be subscribed, as every worker is. @defaultValue a subscription of its own */
   announce?(options: SchedulerOptions): { close(): void };
   /** The second net behind leases and presence. @defaultValue BullMQ's own check for stalled jobs */
   openStalledCheck?(options: SchedulerOptions): Pick<Worker, 'close'>;
+}
+
+export type WatchedQueue = SleepingQueue & LockedQueue;
+
+export interface SchedulerTimings extends PlanTimings {
+  readonly sweepEveryMs: number;
+  readonly stalledEveryMs: number;
+  /** Lock of a turn or delivery job, ms. */
+  readonly turnLockMs: number;
 }
 
 export interface Scheduler {
@@ -66,6 +78,8 @@ export function startScheduler(options: SchedulerOptions, signal: AbortSignal): 
   let memory: Memory = NO_MEMORY;
   let leaseEndsAt: number | null = null;
   let asleep: SeenAsleep = new Map();
+  let unlocked: SeenUnlocked = new Map();
+  const mendStamps = createStampMender(options);
   let failing = false;
   let tellReady: () => void = () => undefined;
   const ready = new Promise<void>((resolve) => {
@@ -74,13 +88,19 @@ export function startScheduler(options: SchedulerOptions, signal: AbortSignal): 
 
   const sweep = async (): Promise<void> => {
     const { client, keys, queue, queues, worker } = options;
+    const from = clock.monotonic();
     const { seen, sight } = await observe({ client, keys, queue, self });
     options.onSight?.(sight);
+    const ids = seen.connections.map(({ id }) => id);
+    await mendStamps(ids, { redis: seen.redisNow, from, to: clock.monotonic() });
     const decided = plan(seen, memory, clock.monotonic(), timings);
     memory = decided.memory;
     leaseEndsAt = decided.leaseEndsInMs === null ? null : clock.monotonic() + decided.leaseEndsInMs;
     await apply({ client, keys, queue, log }, decided.actions);
-    asleep = await wakeOverslept({ client, queues, log }, asleep, clock.monotonic());
+    const { connections, lanes } = queues;
+    asleep = await wakeOverslept({ client, queues: [connections, ...lanes], log }, asleep, clock.monotonic());
+    const abandoned = { client, queues: lanes, lockMs: timings.turnLockMs, log };
+    unlocked = await putBackAbandoned(abandoned, unlocked, clock.monotonic());
     // Before the lanes: a paused queue takes their jobs and gives them to nobody.
     await options.settleQueues?.();
     await options.sweepLanes(signal, sight);
@@ -97,6 +117,7 @@ export function startScheduler(options: SchedulerOptions, signal: AbortSignal): 
       } catch (error) {
         if (signal.aborted) break;
         memory = BLIND;
+        unlocked = new Map();
         leaseEndsAt = null;
         if (!failing) log.error({ event: 'sweep-failed', err: error, reason: explain(error) }, 'a sweep failed');
         failing = true;

@@ -4,6 +4,7 @@
  */
 import type { Job, Queue } from 'bullmq';
 import type { ConnectionId, WorkerId } from '../model.ts';
+import { lockKey, putBack } from './job-locks.ts';
 import type { ConnectionJobData } from './queues.ts';
 import type { RedisClient } from './redis.ts';
 
@@ -78,7 +79,7 @@ async function readLocks(
   ids: readonly ConnectionId[],
 ): Promise<Map<ConnectionId, string | null>> {
   if (ids.length === 0) return new Map();
-  const locks = await client.mget(ids.map((id) => `${queue.toKey(id)}:lock`));
+  const locks = await client.mget(ids.map((id) => lockKey(queue, id)));
   return new Map(ids.map((id, n) => [id, locks[n] ?? null]));
 }
 
@@ -105,22 +106,10 @@ export async function takeJobBack(
   return await putBack(await findJob(queue, id), lockToken);
 }
 
-/** The handle that {@link putBack} needs; asked for beside something else it costs no round trip of its own. */
+/** The handle that `putBack` needs; asked for beside something else it costs no round trip of its own. */
 export async function findJob(
   queue: Queue<ConnectionJobData>,
   id: ConnectionId,
 ): Promise<Job<ConnectionJobData> | undefined> {
   return await queue.getJob(id);
-}
-
-/** The second half of {@link takeJobBack}, with the same result. */
-export async function putBack(job: Job<ConnectionJobData> | undefined, lockToken: string): Promise<boolean> {
-  if (job === undefined) return false;
-  try {
-    await job.moveToWait(lockToken);
-    return true;
-  } catch (error) {
-    if (error instanceof Error && /lock|missing key|not in the active/i.test(error.message)) return false;
-    throw error;
-  }
 }

@@ -44,7 +44,7 @@ export interface Placement {
 /** Connections applied at once: bounds what waits for an answer of Redis, where a command has a second. */
 const AT_ONCE = 100;
 /** A wished-for placement expires after this, ms. */
-const PLACEMENT_MS = 5_000;
+export const PLACEMENT_MS = 5_000;
 
 export async function readDesired(
   client: RedisClient,

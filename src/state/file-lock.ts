@@ -1,8 +1,11 @@
 /**
  * One process at a time, on one machine, through a lock file (a directory, in fact: mkdir is atomic). The holder touches
  * it every second; a lock nobody touched for {@link STALE_MS} belonged to a dead process and is taken over.
+ *
+ * The file's time is an instant of the wall clock. Set that back, and what a dead process left looks fresh for as long; so
+ * a time in the future that stands still, on our own clock, is as stale.
  */
-import { statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import lockfile from 'proper-lockfile';
 import { sleep, withDeadline } from '../async/abort.ts';
 import { TransientError } from '../errors.ts';
@@ -47,6 +50,7 @@ export async function withFileLock<T>(
 }
 
 async function acquire(path: string, signal: AbortSignal) {
+  const future = new FutureTouch(path);
   for (;;) {
     signal.throwIfAborted();
     let overtaken = false;
@@ -70,8 +74,32 @@ async function acquire(path: string, signal: AbortSignal) {
       return { release, lock: { assertHeld: () => assertHeld(path, ino, overtaken) } };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw unfit(path, error);
+      future.clearWhenStale();
       await sleep(RETRY_EVERY_MS, { signal });
     }
+  }
+}
+
+/** Watches a lock that was last touched in the future: before the clock was set back, or by somebody who touches it still. */
+class FutureTouch {
+  readonly #path: string;
+  #seen: { readonly ino: number; readonly mtimeMs: number; readonly since: number } | null = null;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Removes it once nobody has touched it for {@link STALE_MS} of our own clock. */
+  clearWhenStale(): void {
+    const found = statSync(this.#path, { throwIfNoEntry: false });
+    if (found === undefined || found.mtimeMs <= Date.now()) {
+      this.#seen = null;
+      return;
+    }
+    const { ino, mtimeMs } = found;
+    const now = performance.now();
+    if (this.#seen?.ino !== ino || this.#seen.mtimeMs !== mtimeMs) this.#seen = { ino, mtimeMs, since: now };
+    else if (now - this.#seen.since > STALE_MS) rmSync(this.#path, { recursive: true, force: true });
   }
 }
 

@@ -9,7 +9,8 @@ import { redisNow } from './desired.ts';
 import type { Keys } from './keys.ts';
 import type { RedisClient } from './redis.ts';
 
-const REMEMBERED_MS = 10_000;
+/** What a worker lacks is forgotten after this unless it says so again, ms. */
+export const UNFIT_MS = 10_000;
 
 export async function noteUnfit(
   client: RedisClient,
@@ -20,7 +21,7 @@ export async function noteUnfit(
 ): Promise<void> {
   const key = keys.connection(id).unfit;
   await client.hset(key, worker, asReason(reason));
-  await client.pexpire(key, REMEMBERED_MS);
+  await client.pexpire(key, UNFIT_MS);
 }
 
 /** @returns one line per worker: `<worker>: <reason>` */
@@ -30,7 +31,7 @@ export async function readUnfit(client: RedisClient, keys: Keys, id: ConnectionI
 }
 
 /** After this a refused host is tried again: somebody may have put its address on the platform's list. */
-const HOST_REFUSED_MS = 600_000;
+export const HOST_REFUSED_MS = 600_000;
 
 /** @param forMs - how long it is remembered */
 export async function noteUnfitHost(

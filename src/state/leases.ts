@@ -129,6 +129,9 @@ export async function renewLeases(
   );
 }
 
+/** A connection that ended by a defect is started again after this at the latest, ms. */
+export const LONGEST_RESTART_DELAY_MS = 60_000;
+
 /** How a tenure ended, as far as Redis must know. */
 export type TenureClose =
   /** `why`: its `process` leaves, or it should not run any more; `null` for any other reason. */
@@ -140,7 +143,7 @@ export type TenureClose =
       readonly fingerprint: string;
       readonly probeAfterMs: number;
     }
-  /** `countFromZero`: the tenure had been healthy for long, earlier bugs no longer count. */
+  /** `delayMs`: at most {@link LONGEST_RESTART_DELAY_MS}. `countFromZero`: the tenure had been healthy for long, earlier bugs no longer count. */
   | { readonly end: 'bug'; readonly reason: string; readonly delayMs: number; readonly countFromZero: boolean };
 
 /**

@@ -98,7 +98,8 @@ function judge(evidence: ConnectionEvidence, moment: ReadMoment, held: boolean):
     };
   }
   const beat = currentBeat(evidence);
-  const live = held && beat !== null && beat.heartbeat.state === 'live' && moment.now - beat.at <= moment.staleAfterMs;
+  const isProven = beat !== null && !isStale(beat, moment);
+  const live = held && isProven && beat.heartbeat.state === 'live';
   if (parked !== null && !live) {
     return { state: 'parked', since: parked.since, reason: parked.reason, nextAttemptAt: parked.probeAt };
   }
@@ -107,15 +108,7 @@ function judge(evidence: ConnectionEvidence, moment: ReadMoment, held: boolean):
     const due = (lease.grantedAt ?? moment.now) + moment.staleAfterMs;
     return { state: 'connecting', since: lease.grantedAt, reason: 'just taken over', nextAttemptAt: due };
   }
-  const age = moment.now - beat.at;
-  if (age > moment.staleAfterMs) {
-    return {
-      state: 'unowned',
-      since: beat.at,
-      reason: `its holder ${lease.owner} has been silent for ${age} ms; the lease ends in ${lease.until - moment.now} ms`,
-      nextAttemptAt: lease.until,
-    };
-  }
+  if (!isProven) return silent(beat, lease, moment);
   const { state, reason, stateAgeMs, dueInMs } = beat.heartbeat;
   return {
     state,
@@ -124,6 +117,20 @@ function judge(evidence: ConnectionEvidence, moment: ReadMoment, held: boolean):
     reason: state === 'live' ? null : (reason ?? 'first attempt of its holder'),
     nextAttemptAt: dueInMs === null ? null : beat.at + dueInMs,
   };
+}
+
+/** One from the future was written before Redis's clock was set back: a holder that lives will soon write another. */
+function isStale({ at }: HeartbeatRecord, { now, staleAfterMs }: ReadMoment): boolean {
+  return Math.abs(now - at) > staleAfterMs;
+}
+
+function silent({ at }: HeartbeatRecord, { owner, until }: LeaseRecord, { now }: ReadMoment): Verdict {
+  const age = now - at;
+  const reason =
+    age < 0
+      ? `its holder ${owner} has not been heard of since Redis's clock was set back`
+      : `its holder ${owner} has been silent for ${age} ms; the lease ends in ${until - now} ms`;
+  return { state: 'unowned', since: Math.min(at, now), reason, nextAttemptAt: age < 0 ? now : until };
 }
 
 function unowned({ lease, restart, unfit }: ConnectionEvidence, moment: ReadMoment): Verdict {

@@ -3,12 +3,12 @@ import type { Logger } from 'pino';
 import { withDeadline } from '../async/abort.ts';
 import { type BackoffPolicy, backoffDelay } from '../async/backoff.ts';
 import { explain } from '../errors.ts';
-import { endTenure, type TenureClose } from '../state/leases.ts';
+import { endTenure, LONGEST_RESTART_DELAY_MS, type TenureClose } from '../state/leases.ts';
 import type { HoldDeps, Tenure } from './tenure.ts';
 import type { TenureEnd } from './tenure-end.ts';
 
 /** Delay before a connection is started again after a defect: grows with the number of defects in a row. */
-const BUG_BACKOFF: BackoffPolicy = { baseMs: 2_000, capMs: 60_000, factor: 2 };
+const BUG_BACKOFF: BackoffPolicy = { baseMs: 2_000, capMs: LONGEST_RESTART_DELAY_MS, factor: 2 };
 /** After this long without one, earlier defects no longer count, ms. */
 const BUG_FORGOTTEN_AFTER_MS = 600_000;
 /** How long the last write of a tenure is tried, ms; after that the lease runs out by itself. */

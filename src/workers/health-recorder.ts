@@ -23,6 +23,8 @@ export class HealthRecorder implements HealthReporter {
   #state: HealthState;
   #reason: string | null = null;
   #changedAt: number;
+  /** When the deadline or the next attempt is, on the monotonic clock: a step of the wall clock must not move it. */
+  #dueAt: number | null = null;
   #attempt = 0;
   #roundTripAt: number | null = null;
   #frameAt: number | null = null;
@@ -47,6 +49,7 @@ export class HealthRecorder implements HealthReporter {
     this.#onRoute = onRoute;
     this.#state = { name: 'connecting', phase: 'starting', deadlineAt: clock.now() + startDeadlineMs };
     this.#changedAt = clock.monotonic();
+    this.#dueAt = this.#changedAt + startDeadlineMs;
   }
 
   get state(): HealthState {
@@ -119,7 +122,7 @@ export class HealthRecorder implements HealthReporter {
       state: this.#state.name,
       reason: this.#reason,
       stateAgeMs: Math.round(now - this.#changedAt),
-      dueInMs: this.#dueInMs(),
+      dueInMs: this.#dueAt === null ? null : Math.round(this.#dueAt - now),
       attempt: this.#attempt,
       roundTripAgeMs: age(this.#roundTripAt),
       frameAgeMs: age(this.#frameAt),
@@ -131,16 +134,17 @@ export class HealthRecorder implements HealthReporter {
     };
   }
 
-  #dueInMs(): number | null {
-    switch (this.#state.name) {
+  #dueOf(state: HealthState): number | null {
+    const fromNow = (wallAt: number) => this.#clock.monotonic() + (wallAt - this.#clock.now());
+    switch (state.name) {
       case 'connecting':
-        return Math.round(this.#state.deadlineAt - this.#clock.now());
+        return fromNow(state.deadlineAt);
       case 'waiting':
-        return Math.round(this.#state.nextAttemptAt - this.#clock.now());
+        return fromNow(state.nextAttemptAt);
       case 'live':
         return null;
       default:
-        return this.#state satisfies never;
+        return state satisfies never;
     }
   }
 
@@ -149,6 +153,7 @@ export class HealthRecorder implements HealthReporter {
     // It goes to Redis, pages and alerts, and a platform may quote what it was sent.
     this.#reason = reason === null ? null : asReason(reason);
     this.#changedAt = this.#clock.monotonic();
+    this.#dueAt = this.#dueOf(state);
     this.#onChange(state, this.#reason);
   }
 }

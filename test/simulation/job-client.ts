@@ -1,6 +1,6 @@
 /** BullMQ's classes as Holdfast uses them, over {@link JobScripts} and a {@link RedisPipe}. */
 import type { Job, Queue } from 'bullmq';
-import type { SleepingQueue } from '../../src/scheduler/overslept.ts';
+import type { WatchedQueue } from '../../src/scheduler/scheduler.ts';
 import type { SweptQueue } from '../../src/scheduler/sweep-lanes.ts';
 import type { ConnectionJobData, LaneJobData } from '../../src/state/queues.ts';
 import type { JobSource } from '../../src/workers/connection-worker.ts';
@@ -56,14 +56,19 @@ export function connectionQueue(user: QueueUser): Queue<ConnectionJobData> {
   return queue as unknown as Queue<ConnectionJobData>;
 }
 
-/** Any queue, as far as its sleeping jobs are watched. */
-export function sleepingQueue({ pipe, scripts }: QueueUser): SleepingQueue {
+/** Any queue, as far as its jobs are watched. */
+export function watchedQueue({ pipe, scripts }: QueueUser): WatchedQueue {
   return {
     toKey: (name) => scripts.key(name),
     getJob: async (id) => {
-      const delay = await pipe.ask((server) => server.keyspace.call('HGET', [scripts.key(id), 'delay']));
-      if (delay === null) return undefined;
-      return { delay: Number(delay), promote: () => pipe.ask((server) => scripts.promote(server, id)) };
+      const fields = await pipe.ask((server) => server.keyspace.call('HMGET', [scripts.key(id), 'data', 'delay']));
+      const [data, delay] = Array.isArray(fields) ? fields : [];
+      if (data == null) return undefined;
+      return {
+        delay: Number(delay ?? 0),
+        promote: () => pipe.ask((server) => scripts.promote(server, id)),
+        moveToWait: (token) => pipe.ask((server) => scripts.putBack(server, id, token)).then(() => 0),
+      };
     },
   };
 }

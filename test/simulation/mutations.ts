@@ -19,6 +19,10 @@ export const MUTATIONS = [
   'activation-number',
   /** The cursor is not kept. */
   'cursor',
+  /** Jobs that nobody works on are left to BullMQ's check, whose pace Redis's clock keeps. */
+  'abandoned-jobs',
+  /** A postponed turn waits until its instant, also when the clock was set back. */
+  'postponed-turn',
 ] as const;
 
 export type Mutation = (typeof MUTATIONS)[number];
@@ -38,6 +42,16 @@ const IN_SCRIPTS: Partial<Record<Mutation, { readonly script: string; readonly f
     script: 'ingest',
     from: "if not position or position < from then\n  return { 'gap' }",
     to: 'if not position or position < from then\n  position = from',
+  },
+  'abandoned-jobs': {
+    script: 'check-locks',
+    from: 'for i = 1, #KEYS do',
+    to: 'for i = 1, #KEYS do\n  left[i] = 1\nend\nfor i = 1, 0 do',
+  },
+  'postponed-turn': {
+    script: 'begin-turn',
+    from: 'if left > told then',
+    to: 'if false then',
   },
 };
 

@@ -2,7 +2,7 @@
 import type { WorkerId } from '../../src/model.ts';
 import { startScheduler } from '../../src/scheduler/scheduler.ts';
 import { sweepLanes } from '../../src/scheduler/sweep-lanes.ts';
-import { connectionQueue, laneQueue, sleepingQueue } from './job-client.ts';
+import { connectionQueue, laneQueue, watchedQueue } from './job-client.ts';
 import type { Tools } from './member-tools.ts';
 import { mutateJobId } from './mutations.ts';
 import type { Settings } from './settings.ts';
@@ -27,7 +27,10 @@ export function runScheduler(
       address: { path: '' },
       keys,
       queue,
-      queues: [connections, user('turns'), user('deliveries')].map(sleepingQueue),
+      queues: {
+        connections: watchedQueue(connections),
+        lanes: [watchedQueue(user('turns')), watchedQueue(user('deliveries'))],
+      },
       sweepLanes: (signal) => sweepLanes({ redis: fenced, keys, turns, deliveries, log, signal }),
       timings: schedulerTimings(settings),
       clock: process.clock,
@@ -54,6 +57,6 @@ export function runScheduler(
   scheduler.done.catch((error: unknown) => world.uncaught.push({ process: process.name, error }));
 }
 
-function schedulerTimings({ leaseMs, presenceGapMs, sweepEveryMs, stalledEveryMs }: Settings) {
-  return { leaseMs, presenceGapMs, sweepEveryMs, stalledEveryMs, probeEveryMs: 5_000 };
+function schedulerTimings({ leaseMs, presenceGapMs, sweepEveryMs, stalledEveryMs, turnLockMs }: Settings) {
+  return { leaseMs, presenceGapMs, sweepEveryMs, stalledEveryMs, turnLockMs, probeEveryMs: 5_000 };
 }

@@ -119,11 +119,23 @@ const FAULTS: readonly Fault[] = [
   },
   {
     name: 'redis-clock-step',
-    weight: 1,
+    weight: 2,
     strike: ({ server }, random) => {
-      const ms = Math.round(random.between(-1_500, 1_500));
+      const ms = Math.round(random.pick([-3_600_000, -400_000, -1_500, 1_500, 400_000, 3_600_000]) * random.next());
       server.clockOffset += ms;
       return `${ms} ms`;
+    },
+  },
+  {
+    name: 'redis-set-back-at-a-crash',
+    weight: 3,
+    strike: (sim, random, tools) => {
+      const member = victim(sim, random, random.chance(0.7) ? 'messages' : 'connections');
+      const ms = random.pick([400_000, 3_600_000]);
+      member.process.die();
+      sim.server.clockOffset -= ms;
+      tools.replace(member.role, random.between(50, 3_000));
+      return `${member.process.name} ${ms} ms`;
     },
   },
   {

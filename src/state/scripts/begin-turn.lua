@@ -17,7 +17,8 @@ if not desired then
 end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local state = redis.call('HMGET', KEYS[1], 'active', 'activation', 'runner', 'turnId', 'count', 'nextAttemptAt')
+local state = redis.call('HMGET', KEYS[1], 'active', 'activation', 'runner', 'turnId', 'count', 'nextAttemptAt',
+  'waitMs')
 if state[1] ~= '1' or state[2] ~= ARGV[1] then
   return { 'over' }
 end
@@ -29,6 +30,12 @@ if waiting == 0 then
 end
 local runner = state[3] or ''
 local left = tonumber(state[6] or '0') - now
+-- More is left than it was told to wait: the clock was set back. Earlier versions did not note the wait; 15 min was the most.
+local told = tonumber(state[7] or '900000')
+if left > told then
+  left = told
+  redis.call('HSET', KEYS[1], 'nextAttemptAt', string.format('%.0f', now + told))
+end
 if runner == '' and left > 0 then
   return { 'waiting', left }
 end
@@ -42,7 +49,7 @@ elseif runner ~= '' and runner ~= ARGV[3] then
 end
 local token = redis.call('HINCRBY', KEYS[1], 'token', 1)
 redis.call('HSET', KEYS[1], 'runner', ARGV[3], 'taken', ARGV[3] .. ' ' .. string.format('%.0f', now))
-redis.call('HDEL', KEYS[1], 'nextAttemptAt')
+redis.call('HDEL', KEYS[1], 'nextAttemptAt', 'waitMs')
 local tries = redis.call('HMGET', KEYS[1], 'crashes', 'attempt')
 local history = {}
 if tonumber(ARGV[6]) > 0 then

@@ -109,7 +109,8 @@ local bytes = redis.call('HINCRBY', KEYS[4], 'bytes', string.format('%.0f', 0 - 
 if bytes < 0 then
   redis.call('HSET', KEYS[4], 'bytes', 0)
 end
-redis.call('HDEL', KEYS[1], 'turnId', 'count', 'crashes', 'attempt', 'nextAttemptAt', 'lastError', 'runner')
+redis.call('HDEL', KEYS[1], 'turnId', 'count', 'crashes', 'attempt', 'nextAttemptAt', 'waitMs', 'lastError',
+  'runner')
 redis.call('HSET', KEYS[1], 'doneTurn', ARGV[2])
 redis.call('HINCRBY', KEYS[10], 'turns', 1)
 if redis.call('LLEN', KEYS[2]) == 0 then

@@ -7,6 +7,10 @@ local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then
+  -- It would last longer than any is given: the clock was set back.
+  if ARGV[2] ~= '0' and redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then
+    redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  end
   return { 'other', now }
 end
 if ARGV[2] == '0' then

@@ -13,6 +13,7 @@ if (redis.call('HGET', KEYS[1], 'runner') or '') == '' then
 end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-redis.call('HSET', KEYS[1], 'runner', '', 'nextAttemptAt', string.format('%.0f', now + ARGV[3]), 'lastError', ARGV[5])
+redis.call('HSET', KEYS[1], 'runner', '', 'nextAttemptAt', string.format('%.0f', now + ARGV[3]),
+  'waitMs', ARGV[3], 'lastError', ARGV[5])
 redis.call('HINCRBY', KEYS[1], 'attempt', ARGV[4])
 return 1

@@ -6,6 +6,10 @@
 -- Returns the live workers that hold connections: ids seen within `forget after`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
+-- Who reported in the future did so before the clock was set back, and may be gone since.
+for _, ahead in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], string.format('(%.0f', now), '+inf')) do
+  redis.call('ZADD', KEYS[1], string.format('%.0f', now), ahead)
+end
 local tooOld = string.format('%.0f', now - ARGV[3])
 local before = redis.call('ZSCORE', KEYS[1], ARGV[1])
 -- When this one could not report for as long either, Redis was away, and the others are not to be called dead for it.

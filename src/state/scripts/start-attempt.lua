@@ -18,17 +18,59 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local lane, deadline, grace = ARGV[4], ARGV[5], tonumber(ARGV[6])
 local buckets = (#KEYS - 1) / 4
+
+-- Permits of the future were taken before the clock was set back: they count as taken now.
+local function forgetFuture(log, window)
+  local newest = redis.call('LINDEX', log, -1)
+  if not newest or tonumber(newest) <= now then
+    return
+  end
+  local kept = redis.call('LLEN', log)
+  local taken = kept
+  while kept > 0 and tonumber(redis.call('LINDEX', log, kept - 1)) > now do
+    kept = kept - 1
+  end
+  for _ = kept + 1, taken do
+    redis.call('RPOP', log)
+  end
+  for _ = kept + 1, taken do
+    redis.call('RPUSH', log, string.format('%.0f', now))
+  end
+  redis.call('PEXPIRE', log, window)
+end
+
+-- What is left of a pause, and never more than it was to last.
+local function pauseLeft(pause)
+  local left = redis.call('PTTL', pause)
+  if left <= 0 then
+    return 0
+  end
+  local told = tonumber(string.match(redis.call('GET', pause), '^(%d+) ') or left)
+  if left > told then
+    redis.call('PEXPIRE', pause, told)
+  end
+  return math.min(left, told)
+end
+
 local longest, paused = 0, false
 for i = 1, buckets do
   local log, waiting, due, pause = KEYS[4 * i - 2], KEYS[4 * i - 1], KEYS[4 * i], KEYS[4 * i + 1]
   local count, window = tonumber(ARGV[2 * i + 5]), tonumber(ARGV[2 * i + 6])
+  forgetFuture(log, window)
   local oldest = redis.call('LINDEX', log, 0)
   while oldest and tonumber(oldest) <= now - window do
     redis.call('LPOP', log)
     oldest = redis.call('LINDEX', log, 0)
   end
+  local wait = pauseLeft(pause)
+  paused = paused or wait > 0
   local rank, others = 0, redis.call('ZCARD', waiting) > 0
   if others then
+    -- Nobody is told to wait for longer: who is due later than that was told so before the clock was set back.
+    local latest = string.format('%.0f', now + wait + window * (2 + math.floor(redis.call('ZCARD', waiting) / count)))
+    for _, ahead in ipairs(redis.call('ZRANGEBYSCORE', due, '(' .. latest, '+inf')) do
+      redis.call('ZADD', due, latest, ahead)
+    end
     -- A waiter whose worker died must not hold its place for ever.
     for _, gone in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', string.format('%.0f', now - grace))) do
       redis.call('ZREM', due, gone)
@@ -38,8 +80,6 @@ for i = 1, buckets do
     rank = redis.call('ZRANK', waiting, lane)
   end
   local used = redis.call('LLEN', log)
-  local wait = math.max(redis.call('PTTL', pause), 0)
-  paused = paused or wait > 0
   if rank >= count - used then
     -- The permit this lane will get is taken back when the one `index` places into the log leaves the window; those
     -- beyond the log come whole windows later.

@@ -12,6 +12,10 @@ local longest, by, window = 0, 0, 0
 for i = 1, (#ARGV - 1) / 2 do
   window = math.max(window, tonumber(ARGV[2 * i + 1]))
 end
+-- Permits of the future were taken before the clock was set back: they count as taken now.
+for _, permit in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], string.format('(%.0f', now), '+inf')) do
+  redis.call('ZADD', KEYS[1], string.format('%.0f', now), permit)
+end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - window))
 for i = 1, (#ARGV - 1) / 2 do
   local count, span = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
