@@ -40,6 +40,7 @@ const TIMINGS = {
   probeEveryMs: 60_000,
   sweepEveryMs: 50,
   stalledEveryMs: 60_000,
+  turnLockMs: 4_000,
 };
 /** More than a scheduler needs to mend all of it; that the last of them never die is checked. */
 const MOST_WRITES = 24;
@@ -145,7 +146,7 @@ class Place implements AsyncDisposable {
           address: { path: redis.server.path },
           keys: this.keys,
           queue,
-          queues: [queue, turns, deliveries],
+          queues: { connections: queue, lanes: [turns, deliveries] },
           sweepLanes: (signal) =>
             sweepLanes({ redis: client, keys: this.keys, turns, deliveries, log, signal, olderThanMs: 0 }),
           timings: TIMINGS,

@@ -27,6 +27,7 @@ export const TIMINGS = {
   sweepEveryMs: 100,
   presenceGapMs: 300,
   stalledEveryMs: 500,
+  turnLockMs: 4_000,
   probeEveryMs: 1_000,
 };
 
@@ -147,7 +148,7 @@ export async function startOneWorker(options: OneWorkerOptions) {
       address,
       keys,
       queue,
-      queues: [queue],
+      queues: { connections: queue, lanes: [] },
       sweepLanes: async () => undefined,
       ...(options.onSight === undefined ? {} : { onSight: options.onSight }),
       timings: TIMINGS,

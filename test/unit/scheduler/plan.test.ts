@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Action, BLIND, NO_MEMORY, plan } from '../../../src/scheduler/plan.ts';
+import { type Action, BLIND, type Memory, NO_MEMORY, plan } from '../../../src/scheduler/plan.ts';
 import type { LeaseRecord } from '../../../src/state/leases.ts';
 import {
   beat,
@@ -96,9 +96,36 @@ describe('a job that is active without a lease behind it', () => {
     ]);
   });
 
-  it('is left to the stalled check when even its lock is gone', () => {
+  it('is put back when nobody has had its lock for a second of our own clock (H7)', () => {
     const job = { place: 'active', lockToken: null, intact: true } as const;
-    expect(actionsFor({ lease: FREE, heartbeat: null, job })).toEqual([]);
+    const look = (memory: Memory, now: number) =>
+      plan(observation([connection({ lease: FREE, heartbeat: null, job })]), memory, now, timings);
+    const first = look(NO_MEMORY, 0);
+    const second = look(first.memory, 999);
+    expect([...first.actions, ...second.actions]).toEqual([]);
+    expect(look(second.memory, 1_000).actions).toMatchObject([{ do: 'take-job-back', id: ID, lockToken: null }]);
+  });
+});
+
+describe('a lease that stands far in the future', () => {
+  const look = (lease: LeaseRecord, memory: Memory, now: number) =>
+    plan(observation([connection({ lease, heartbeat: null })]), memory, now, timings);
+  const until = REDIS_NOW + 3_600_000;
+  const granted = { ...HELD, until, grantedAt: until - timings.leaseMs };
+
+  it('ends when it was not renewed for its length by our own clock: Redis was set back (H7)', () => {
+    const first = look(granted, NO_MEMORY, 0);
+    expect(look(granted, first.memory, 6_000).actions).toEqual([]);
+    const [action] = look(granted, first.memory, 6_001).actions;
+    expect(action).toMatchObject({ do: 'declare-dead', token: TOKEN, processGone: false, lockToken: JOB_TOKEN });
+  });
+
+  it('stands while it is renewed, and as long as its own holder gave it', () => {
+    const first = look(granted, NO_MEMORY, 0);
+    const renewed = { ...granted, until: until + 1 };
+    expect(look(renewed, first.memory, 6_001).actions).toEqual([]);
+    const longer = { ...granted, grantedAt: until - 60_000 };
+    expect(look(longer, look(longer, NO_MEMORY, 0).memory, 59_999).actions).toEqual([]);
   });
 });
 
