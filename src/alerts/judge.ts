@@ -59,7 +59,7 @@ export function judge(stored: Memory | null, observed: Observed, settings: Alert
 }
 
 /** Judged in the future: Redis's clock was set back since, and everything remembered moves back with it. */
-export function notAfter(memory: Memory, now: number): Memory {
+function notAfter(memory: Memory, now: number): Memory {
   const byMs = memory.judgedAt - now;
   if (byMs <= 0) return memory;
   const back = <T extends number | null>(at: T): T => (at === null ? at : at - byMs) as T;
