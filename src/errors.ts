@@ -37,6 +37,9 @@ export interface GatewayErrorOptions {
 /** Longest message of an error, UTF-16 units: room for a list of problems of one's own making. */
 const MAX_MESSAGE = 8_192;
 
+/** Longest problem of a configuration; its keys and values are somebody's text, UTF-16 units. */
+const MAX_PROBLEM = 1_000;
+
 export abstract class GatewayError extends Error {
   /** `retry`: will likely pass by itself; `give-up`: needs a person; `stand-down`: someone newer acts. */
   abstract readonly disposition: 'retry' | 'give-up' | 'stand-down';
@@ -84,8 +87,9 @@ export class ConfigError extends FatalError {
   readonly problems: readonly string[];
 
   constructor(problems: readonly string[], options: GatewayErrorOptions = {}) {
-    super('CONFIG_INVALID', problems.join('\n'), options);
-    this.problems = problems;
+    const bounded = problems.map((problem) => foreignText(problem, MAX_PROBLEM));
+    super('CONFIG_INVALID', bounded.join('\n'), options);
+    this.problems = bounded;
   }
 }
 

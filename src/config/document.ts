@@ -71,7 +71,7 @@ function readText(path: string): string {
 /** YAML, of which JSON is a part. Its own messages may quote the line, and with it a secret: only kind and place are told. */
 function parse(text: string, path: string): unknown {
   const lines = new LineCounter();
-  const yaml = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const yaml = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
   const [first] = [...yaml.errors, ...yaml.warnings];
   if (first !== undefined) {
     const { line, col } = lines.linePos(first.pos[0]);

@@ -35,6 +35,9 @@ export function pathId(path: readonly PropertyKey[]): string {
   return path.map(String).join('\u0000');
 }
 
+/** Far deeper than any key of the schema. */
+const MAX_DEPTH = 20;
+
 export function resolveReferences(document: unknown, surroundings: Surroundings): Resolved {
   const problems: string[] = [];
   const failed = new Set<string>();
@@ -46,12 +49,20 @@ export function resolveReferences(document: unknown, surroundings: Surroundings)
     return LEFT_OUT;
   };
 
+  /** Lists and maps that are being walked: an alias of YAML can put one into itself. */
+  const around = new Set<object>();
   const walk = (value: unknown, path: Path): unknown => {
     if (typeof value === 'string' && surroundings.literal) return value;
     if (typeof value === 'string') return interpolate(value, surroundings.env, (problem) => fail(path, problem));
-    if (Array.isArray(value)) return value.map((each, index) => walk(each, [...path, index]));
     if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, each]) => entry(value, key, each, path)));
+    if (around.has(value)) return fail(path, 'contains itself (an alias of YAML); write it out');
+    if (path.length > MAX_DEPTH) return fail(path.slice(0, 3), `is nested more than ${MAX_DEPTH} levels deep`);
+    around.add(value);
+    const walked = Array.isArray(value)
+      ? value.map((each, index) => walk(each, [...path, index]))
+      : Object.fromEntries(Object.entries(value).map(([key, each]) => entry(value, key, each, path)));
+    around.delete(value);
+    return walked;
   };
 
   const entry = (holder: object, key: string, value: unknown, path: Path): [string, unknown] => {
