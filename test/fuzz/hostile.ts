@@ -10,7 +10,7 @@ export function runs(quick: number): number {
   return process.env.HOLDFAST_TEST_LONG === '1' ? 250_000 : quick;
 }
 
-export const hostileName = fc.oneof(
+const hostileName = fc.oneof(
   fc.constantFrom(
     '__proto__',
     'constructor',
@@ -51,10 +51,10 @@ export const hostileText = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 40 }),
 );
 
-export const hostileNumber = fc.constantFrom(0, -1, 0.5, 1e308, -1e308, 2 ** 53 + 1, 2 ** 31, -(2 ** 31), 1e21, 5e-324);
+const hostileNumber = fc.constantFrom(0, -1, 0.5, 1e308, -1e308, 2 ** 53 + 1, 2 ** 31, -(2 ** 31), 1e21, 5e-324);
 
 /** Some value of any kind; small, but for a few that are large. */
-export const hostileValue: fc.Arbitrary<JsonValue> = fc.oneof(
+const hostileValue: fc.Arbitrary<JsonValue> = fc.oneof(
   hostileText,
   hostileNumber,
   fc.constantFrom(null, true, false),
