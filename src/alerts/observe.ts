@@ -6,7 +6,8 @@ import type { Keys } from '../state/keys.ts';
 import type { RedisClient } from '../state/redis.ts';
 import { readRedisFacts } from '../state/redis-facts.ts';
 import { listWorkers, type WorkerRecord } from '../state/workers.ts';
-import { readStatus, type StatusTimings } from '../status/read.ts';
+import type { StatusTimings } from '../status/read.ts';
+import { readStatus } from '../status/read-status.ts';
 import type { Observed } from './alert.ts';
 
 /** @throws TransientError or the client's own error when Redis does not answer */

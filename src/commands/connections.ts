@@ -3,7 +3,7 @@ import { ConnectionDesk } from '../run/connection-desk.ts';
 import { askConnection, type Verb } from '../state/ask.ts';
 import type { Written } from '../state/runtime-connections.ts';
 import { readConnectionDetail } from '../status/connection-detail.ts';
-import { readStatus } from '../status/read.ts';
+import { readStatus } from '../status/read-status.ts';
 import { readKeys } from './connection-keys.ts';
 import { connectionStory } from './connection-story.ts';
 import { EXIT } from './exit-codes.ts';

@@ -1,11 +1,12 @@
 import { controllerForMany } from '../async/abort.ts';
 import type { StatusDocument } from '../status/document.ts';
 import { allWell } from '../status/document.ts';
-import { readStatus } from '../status/read.ts';
+import { readStatus } from '../status/read-status.ts';
 import { EXIT } from './exit-codes.ts';
 import { withReader } from './reading.ts';
 import { connectionTable, duration } from './table.ts';
 import { line, write, writeJson } from './terminal.ts';
+import { troubleLines } from './trouble-lines.ts';
 import { watchStatus } from './watch-status.ts';
 
 export interface StatusFlags {
@@ -14,7 +15,7 @@ export interface StatusFlags {
   readonly watch: boolean;
 }
 
-/** @returns 0 all live or paused, 1 something is not; what can't be told is thrown (2) */
+/** @returns 0 all live or paused and people answered, 1 something is not; what can't be told is thrown (2) */
 export async function statusCommand(file: string | undefined, { json, watch }: StatusFlags): Promise<number> {
   const read = () => withReader(file, ({ client, keys }, config) => readStatus(client, keys, config.timings));
   if (watch) {
@@ -48,7 +49,7 @@ function describe(status: StatusDocument): string {
     ...(restartNeeded.length === 0 ? [] : [line`${id}: restart it for what changed in: ${restartNeeded.join(', ')}`]),
   ]);
   const none = 'No connections are configured.';
-  return `${status.connections.length === 0 ? none : connectionTable(status)}\n${judged}\n${
+  return `${troubleLines(status)}${status.connections.length === 0 ? none : connectionTable(status)}\n${judged}\n${
     workers === '' ? 'No worker is alive.' : `Workers:\n${workers}`
   }\n${notes.map((note) => `${note}\n`).join('')}`;
 }

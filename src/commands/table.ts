@@ -18,13 +18,13 @@ export function connectionTable(status: StatusDocument): string {
     const { since, nextAttemptAt } = connection;
     return [
       `${connection.id} (${connection.platform})`,
-      connection.state,
+      connection.state === 'live' && connection.chain.state === 'failing' ? 'live, not answered' : connection.state,
       since === null ? '–' : duration(now - Date.parse(since)),
       duration(connection.lastRoundTripAgeMs),
       duration(connection.lastEventAgeMs),
       connection.owner ?? '–',
       nextAttemptAt === null ? '–' : `in ${duration(Math.max(0, Date.parse(nextAttemptAt) - now))}`,
-      connection.reason ?? connection.remark ?? '',
+      connection.reason ?? connection.chain.reason ?? connection.remark ?? '',
     ];
   });
   return table(rows, {

@@ -57,8 +57,9 @@ export async function watchStatus(options: WatchOptions, signal: AbortSignal): P
 }
 
 /** Ages tick in every look; a change is something else. */
-function essenceOf({ connections, workers, scheduler }: StatusDocument): string {
+function essenceOf({ connections, workers, scheduler, chain }: StatusDocument): string {
   return JSON.stringify([
+    chain.troubles.map(({ kind, state, subject }) => [kind, state, subject]),
     connections.map(({ id, state, owner, reason }) => [id, state, owner, state === 'live' ? null : reason]),
     workers.map(({ id, configRefused, restartNeeded }) => [id, configRefused, restartNeeded]),
     scheduler.worker,

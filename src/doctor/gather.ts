@@ -8,7 +8,8 @@ import { type RedisSetup, readRedisSetup } from '../state/redis-setup.ts';
 import { listRuntimeConnections } from '../state/runtime-connections.ts';
 import { listWorkers } from '../state/workers.ts';
 import type { StatusDocument } from '../status/document.ts';
-import { readStatus, type StatusTimings } from '../status/read.ts';
+import type { StatusTimings } from '../status/read.ts';
+import { readStatus } from '../status/read-status.ts';
 
 export interface Evidence {
   readonly status: StatusDocument;

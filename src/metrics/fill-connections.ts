@@ -101,10 +101,10 @@ function fillCounters(sheet: Sheet, labels: Labels, counters: Readonly<Record<st
 
 function fillBacklog(sheet: Sheet, labels: Labels, backlog: Backlog, now: number): void {
   sheet.put('holdfast_connection_lanes', backlog.lanes, labels);
-  sheet.put('holdfast_connection_lane_age_seconds', age(backlog.oldestLaneAt, now) ?? 0, labels);
+  sheet.put('holdfast_connection_lane_age_seconds', age(backlog.oldestLanes[0]?.at ?? null, now) ?? 0, labels);
   sheet.put('holdfast_connection_pending_bytes', backlog.pendingBytes, labels);
   sheet.put('holdfast_connection_outboxes', backlog.outboxes, labels);
-  sheet.put('holdfast_connection_outbox_age_seconds', age(backlog.oldestOutboxAt, now) ?? 0, labels);
+  sheet.put('holdfast_connection_outbox_age_seconds', age(backlog.oldestOutboxes[0]?.at ?? null, now) ?? 0, labels);
   sheet.put('holdfast_connection_dead_letters', backlog.deadLetters, labels);
 }
 

@@ -22,8 +22,8 @@ export function fillInstallation(sheet: Sheet, snapshot: Snapshot): void {
   const { sweep, moment } = snapshot;
   const sweepAge = sweep === null ? null : Math.max(0, moment.now - sweep.at) / 1_000;
   sheet.put('holdfast_scheduler_sweep_age_seconds', sweepAge);
-  for (const { name, counts, paused } of snapshot.queues) {
-    sheet.put('holdfast_queue_paused', Number(paused), { queue: name });
+  for (const { name, paused } of snapshot.queues) sheet.put('holdfast_queue_paused', Number(paused), { queue: name });
+  for (const { name, counts } of snapshot.jobs) {
     for (const state of JOB_STATES) sheet.put('holdfast_queue_jobs', counts[state] ?? 0, { queue: name, state });
   }
   for (const { platform, account, name, windowMs, used, count } of snapshot.budgets) {

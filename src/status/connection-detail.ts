@@ -4,11 +4,11 @@ import { describeHistory, HISTORY_KEPT, type HistoryEntry, readHistory } from '.
 import type { Keys } from '../state/keys.ts';
 import { type LoggedError, type LoggedLine, readJournal } from '../state/log-journal.ts';
 import type { RedisClient } from '../state/redis.ts';
-import type { ConnectionStatus } from './document.ts';
+import type { ConnectionInChain } from './document.ts';
 import { type Tenure, tenuresOf } from './tenures.ts';
 
 /** Its keys are a stable interface: `connections show --json` and `GET /api/connections/ID`. */
-export interface ConnectionDetail extends ConnectionStatus {
+export interface ConnectionDetail extends ConnectionInChain {
   /** The newest 20, newest first. */
   readonly history: readonly HistoryEntry[];
   /** The newest 20, newest first. */
@@ -26,7 +26,7 @@ const TENURES_SHOWN = 20;
 export async function readConnectionDetail(
   client: RedisClient,
   keys: Keys,
-  connection: ConnectionStatus,
+  connection: ConnectionInChain,
 ): Promise<ConnectionDetail> {
   const id = connectionId(connection.id);
   const [history, journal] = await Promise.all([

@@ -1,4 +1,5 @@
 /** The status document: the same from the command line and over HTTP. Its keys are a stable interface. */
+import type { AgentStatus, ChainStatus, ConnectionChain } from './chain.ts';
 
 export type ConnectionStateName = 'live' | 'connecting' | 'waiting' | 'unowned' | 'parked' | 'paused';
 
@@ -43,7 +44,8 @@ export interface WorkerStatus {
   readonly restartNeeded: readonly string[];
 }
 
-export interface StatusDocument {
+/** What holds the connections. */
+export interface HoldingDocument {
   /** ISO 8601, by Redis's clock. */
   readonly at: string;
   readonly scheduler: { readonly lastSweepAgeMs: number | null; readonly worker: string | null };
@@ -51,7 +53,19 @@ export interface StatusDocument {
   readonly connections: readonly ConnectionStatus[];
 }
 
-/** True when nothing needs attention: every connection is live or paused on purpose. */
-export function allWell(status: StatusDocument): boolean {
-  return status.connections.every(({ state }) => state === 'live' || state === 'paused');
+/** A connection with what becomes of its messages. */
+export interface ConnectionInChain extends ConnectionStatus {
+  readonly chain: ConnectionChain;
+}
+
+export interface StatusDocument extends HoldingDocument {
+  readonly connections: readonly ConnectionInChain[];
+  readonly agents: readonly AgentStatus[];
+  /** Whether people are answered, link by link. */
+  readonly chain: ChainStatus;
+}
+
+/** True when nothing needs attention: every connection is live or paused on purpose, and people are answered. */
+export function allWell({ connections, chain }: StatusDocument): boolean {
+  return chain.state !== 'failing' && connections.every(({ state }) => state === 'live' || state === 'paused');
 }

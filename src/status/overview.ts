@@ -1,10 +1,10 @@
 /** The whole installation at a glance: the status document, and what waits, in queues and for people. */
 import { ownValue } from '../model.ts';
+import { foreignSettings } from '../state/queue-settings.ts';
 import type { Durability } from '../state/redis.ts';
-import { type RedisFacts, readRedisFacts } from '../state/redis-facts.ts';
 import type { StatusDocument } from './document.ts';
-import { statusOf } from './read.ts';
 import { type QueueCounts, readSnapshot, type Snapshot, type SnapshotSource } from './read-snapshot.ts';
+import { statusOf } from './read-status.ts';
 
 export interface OverviewDocument {
   readonly status: StatusDocument;
@@ -35,6 +35,8 @@ export interface QueueOverview {
   readonly delayed: number;
   readonly failed: number;
   readonly paused: boolean;
+  /** What somebody else set in it, in words; none: nothing, as it should be. */
+  readonly settings: readonly string[];
 }
 
 /** For people: what is lost when the machine of Redis loses power. */
@@ -44,23 +46,26 @@ const DURABILITY = {
   no: 'no fsync',
   none: 'none',
 } as const satisfies Record<Durability, string>;
-export const DURABILITIES = Object.values(DURABILITY);
+/** `unknown`: its user may not ask. */
+export const DURABILITIES = [...Object.values(DURABILITY), 'unknown'] as const;
 type DurabilityInWords = (typeof DURABILITIES)[number];
 
 /** @throws the errors of the client and the queues */
 export async function readOverview(source: SnapshotSource, version: string): Promise<OverviewDocument> {
-  const [snapshot, redis] = await Promise.all([readSnapshot(source), readRedisFacts(source.client)]);
-  return overviewOf(snapshot, redis, version);
+  return overviewOf(await readSnapshot(source), version);
 }
 
-function overviewOf(snapshot: Snapshot, redis: RedisFacts, version: string): OverviewDocument {
+function overviewOf(snapshot: Snapshot, version: string): OverviewDocument {
+  const { redis } = snapshot;
   const backlogs = [...snapshot.backlogs.values()];
   const sum = (of: 'lanes' | 'outboxes' | 'deadLetters') => backlogs.reduce((total, one) => total + one[of], 0);
   const dead = backlogs.filter(({ deadLetters }) => deadLetters > 0);
-  const oldest = backlogs.flatMap(({ oldestLaneAt }) => oldestLaneAt ?? []).reduce((a, b) => Math.min(a, b), Infinity);
+  const oldest = backlogs
+    .flatMap(({ oldestLanes }) => oldestLanes[0]?.at ?? [])
+    .reduce((a, b) => Math.min(a, b), Infinity);
   return {
     status: statusOf(snapshot),
-    queues: snapshot.queues.map(queueOverview),
+    queues: snapshot.jobs.map((jobs) => queueOverview(jobs, snapshot.queues)),
     deadLetters: {
       total: sum('deadLetters'),
       byConnection: Object.fromEntries(dead.map(({ id, deadLetters }) => [id, deadLetters])),
@@ -72,14 +77,15 @@ function overviewOf(snapshot: Snapshot, redis: RedisFacts, version: string): Ove
     },
     redis: {
       up: true,
-      durability: DURABILITY[redis.durability],
-      usedMemoryShare: redis.maxBytes === null ? null : redis.usedBytes / redis.maxBytes,
+      durability: redis === null ? 'unknown' : DURABILITY[redis.durability],
+      usedMemoryShare: redis === null || redis.maxBytes === null ? null : redis.usedBytes / redis.maxBytes,
     },
     version,
   };
 }
 
-function queueOverview({ name, counts, paused }: QueueCounts): QueueOverview {
+function queueOverview({ name, counts }: QueueCounts, settings: Snapshot['queues']): QueueOverview {
+  const found = settings.find((one) => one.name === name);
   const count = (state: string) => ownValue(counts, state) ?? 0;
   return {
     name,
@@ -87,6 +93,7 @@ function queueOverview({ name, counts, paused }: QueueCounts): QueueOverview {
     waiting: count('waiting') + count('prioritized'),
     delayed: count('delayed'),
     failed: count('failed'),
-    paused,
+    paused: found?.paused ?? false,
+    settings: found === undefined ? [] : foreignSettings(found),
   };
 }

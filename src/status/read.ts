@@ -1,4 +1,4 @@
-/** Reads the evidence of all connections and makes the status document of it. Works without any other process. */
+/** Reads the evidence of all connections and says what they do. Works without any other process. */
 import { listConnectionIds, redisNow } from '../state/desired.ts';
 import { readEvidence, type StoredEvidence } from '../state/evidence.ts';
 import { readUnfit } from '../state/fitness.ts';
@@ -7,7 +7,7 @@ import type { RedisClient } from '../state/redis.ts';
 import { lastSweep, type SweepRecord } from '../state/sweeps.ts';
 import { listWorkers, type WorkerRecord } from '../state/workers.ts';
 import { type ConnectionEvidence, deriveConnection, type ReadMoment } from './derive.ts';
-import type { StatusDocument } from './document.ts';
+import type { HoldingDocument } from './document.ts';
 
 export interface StatusTimings {
   readonly renewEveryMs: number;
@@ -27,12 +27,16 @@ export interface AllEvidence {
   readonly connections: readonly ConnectionEvidence[];
 }
 
-/** @throws TransientError or the client's own error when Redis does not answer */
-export async function readStatus(client: RedisClient, keys: Keys, timings: StatusTimings): Promise<StatusDocument> {
-  return statusOf(await readAllEvidence(client, keys, timings));
+/**
+ * What holds the connections, without whether anybody is answered: cheaper than {@link readStatus}.
+ *
+ * @throws TransientError or the client's own error when Redis does not answer
+ */
+export async function readHolding(client: RedisClient, keys: Keys, timings: StatusTimings): Promise<HoldingDocument> {
+  return holdingOf(await readAllEvidence(client, keys, timings));
 }
 
-export function statusOf({ moment, sweep, workers, connections }: AllEvidence): StatusDocument {
+export function holdingOf({ moment, sweep, workers, connections }: AllEvidence): HoldingDocument {
   return {
     at: new Date(moment.now).toISOString(),
     scheduler: {

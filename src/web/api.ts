@@ -4,14 +4,17 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { askConnection, VERBS, type Verb } from '../state/ask.ts';
 import { listDeadMessages, retryDeadMessage } from '../state/dead-messages.ts';
+import { chainHealthOf, chainWithoutRedis } from '../status/chain-health.ts';
 import { readConnectionDetail } from '../status/connection-detail.ts';
-import { readStatus, type StatusTimings } from '../status/read.ts';
+import type { StatusTimings } from '../status/read.ts';
+import { readStatus } from '../status/read-status.ts';
 import { askRedis } from './ask-redis.ts';
 import { type ConnectionDesk, installConnectionChanges } from './change-connections.ts';
 import { HttpProblem, problem, refusals } from './problem.ts';
 import { installPush, type PushApiOptions } from './push-api.ts';
 import {
   askedSchema,
+  chainHealthSchema,
   connectionDetailSchema,
   connectionsSchema,
   deadMessagesSchema,
@@ -50,6 +53,21 @@ export function installApi(root: FastifyInstance, options: ApiOptions): void {
       },
     },
     status,
+  );
+  app.get(
+    '/api/health/chain',
+    {
+      schema: {
+        summary: 'Whether people are answered: received, stored, turn, answer, sent',
+        description: '503 with the same document while a link is failing, also while Redis does not answer.',
+        tags: ['health'],
+        response: { 200: chainHealthSchema, 401: refusals[401], 503: chainHealthSchema },
+      },
+    },
+    async (_request, reply) => {
+      const health = await status().then(chainHealthOf, (error: unknown) => chainWithoutRedis(error, Date.now()));
+      return await reply.code(health.state === 'failing' ? 503 : 200).send(health);
+    },
   );
   app.get(
     '/api/connections',

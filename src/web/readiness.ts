@@ -4,8 +4,8 @@
  */
 import type { Keys } from '../state/keys.ts';
 import type { RedisClient } from '../state/redis.ts';
-import type { StatusDocument } from '../status/document.ts';
-import { readStatus, type StatusTimings } from '../status/read.ts';
+import type { HoldingDocument } from '../status/document.ts';
+import { readHolding, type StatusTimings } from '../status/read.ts';
 import { askRedis } from './ask-redis.ts';
 
 export interface ReadinessOptions {
@@ -49,9 +49,9 @@ export function createReadiness(options: ReadinessOptions): () => Promise<Readin
 async function look({ client, keys, timings, signal, ...own }: ReadinessOptions): Promise<Readiness> {
   const askedAt = performance.now();
   const unknown = { redisAnsweredInMs: null, lastSweepAgeMs: null, connections: null };
-  let status: StatusDocument;
+  let status: HoldingDocument;
   try {
-    status = await askRedis(signal, () => readStatus(client, keys, timings));
+    status = await askRedis(signal, () => readHolding(client, keys, timings));
   } catch {
     return { ready: false, reasons: [signal.aborted ? 'draining' : 'Redis does not answer'], ...unknown };
   }
@@ -68,7 +68,7 @@ async function look({ client, keys, timings, signal, ...own }: ReadinessOptions)
 }
 
 function* complaints(
-  { scheduler: { lastSweepAgeMs }, workers }: StatusDocument,
+  { scheduler: { lastSweepAgeMs }, workers }: HoldingDocument,
   { live, wanted }: { live: number; wanted: number },
   { sweepEveryMs }: StatusTimings,
   own: Pick<ReadinessOptions, 'worker' | 'holdsConnections' | 'started'>,

@@ -6,8 +6,19 @@ import { z } from 'zod';
 import type { DeadMessage } from '../state/dead-messages.ts';
 import type { HistoryEntry } from '../state/history.ts';
 import type { LoggedError, LoggedLine } from '../state/log-journal.ts';
+import {
+  type AgentStatus,
+  CHAIN_STATES,
+  type ChainStatus,
+  type ConnectionChain,
+  LINKS,
+  type LinkStatus,
+  TROUBLES,
+  type Trouble,
+} from '../status/chain.ts';
+import type { ChainHealth } from '../status/chain-health.ts';
 import type { ConnectionDetail } from '../status/connection-detail.ts';
-import type { ConnectionStatus, StatusDocument, WorkerStatus } from '../status/document.ts';
+import type { ConnectionInChain, ConnectionStatus, StatusDocument, WorkerStatus } from '../status/document.ts';
 import { DURABILITIES, type OverviewDocument } from '../status/overview.ts';
 import type { Tenure } from '../status/tenures.ts';
 import {
@@ -24,33 +35,31 @@ const instant = z.iso.datetime().describe("ISO 8601, by Redis's clock.");
 const ageMs = z.number().nullable().describe('ms; null where unknown.');
 const count = z.int().min(0);
 
-const connectionSchema = z
-  .strictObject({
-    id: z.string(),
-    platform: z.string(),
-    state: z.enum(['live', 'connecting', 'waiting', 'unowned', 'parked', 'paused']),
-    since: instant.nullable(),
-    reason: z.string().nullable().describe('Why it is not live, in words.'),
-    owner: z.string().nullable().describe('The worker that holds it.'),
-    fencingToken: z.number().nullable(),
-    lastRoundTripAgeMs: ageMs,
-    lastEventAgeMs: ageMs,
-    nextAttemptAt: instant.nullable().describe('The running attempt’s deadline, the next attempt, sweep or probe.'),
-    attempt: count.describe('Attempts since it was last live.'),
-    route: z.string().nullable().describe('How its bytes travel.'),
-    remark: z.string().nullable().describe('What somebody who looks at a working connection should know.'),
-    counters: z.strictObject({
-      events: count,
-      duplicates: count,
-      resumed: count,
-      identified: count,
-      gaps: count,
-      takeovers: count,
-      malformed: count,
-      staleWrites: count,
-    }),
-  })
-  .meta({ id: 'Connection' }) satisfies z.ZodType<ConnectionStatus>;
+const connectionSchema = z.strictObject({
+  id: z.string(),
+  platform: z.string(),
+  state: z.enum(['live', 'connecting', 'waiting', 'unowned', 'parked', 'paused']),
+  since: instant.nullable(),
+  reason: z.string().nullable().describe('Why it is not live, in words.'),
+  owner: z.string().nullable().describe('The worker that holds it.'),
+  fencingToken: z.number().nullable(),
+  lastRoundTripAgeMs: ageMs,
+  lastEventAgeMs: ageMs,
+  nextAttemptAt: instant.nullable().describe('The running attempt’s deadline, the next attempt, sweep or probe.'),
+  attempt: count.describe('Attempts since it was last live.'),
+  route: z.string().nullable().describe('How its bytes travel.'),
+  remark: z.string().nullable().describe('What somebody who looks at a working connection should know.'),
+  counters: z.strictObject({
+    events: count,
+    duplicates: count,
+    resumed: count,
+    identified: count,
+    gaps: count,
+    takeovers: count,
+    malformed: count,
+    staleWrites: count,
+  }),
+}) satisfies z.ZodType<ConnectionStatus>;
 
 const workerSchema = z.strictObject({
   id: z.string(),
@@ -65,16 +74,96 @@ const workerSchema = z.strictObject({
   restartNeeded: z.array(z.string()).describe('Keys of its configuration whose new values wait for its restart.'),
 }) satisfies z.ZodType<WorkerStatus>;
 
+const linkSchema = z.strictObject({
+  state: z.enum(CHAIN_STATES).describe('watch: worth a look; failing: somebody is not answered who should be.'),
+  reason: z.string().nullable().describe('Why it is not ok, in words.'),
+  advice: z.string().nullable().describe('What to do.'),
+  since: instant.nullable(),
+  until: instant.nullable().describe('When it goes on by itself, as far as known.'),
+}) satisfies z.ZodType<LinkStatus>;
+
+const connectionChainSchema = z.strictObject({
+  ...linkSchema.shape,
+  link: z.enum(LINKS).nullable().describe('The link that is broken.'),
+}) satisfies z.ZodType<ConnectionChain>;
+
+const connectionInChainSchema = z
+  .strictObject({
+    ...connectionSchema.shape,
+    chain: connectionChainSchema.describe('What becomes of its messages: the worst on their way.'),
+  })
+  .meta({ id: 'Connection' }) satisfies z.ZodType<ConnectionInChain>;
+
+const troubleSchema = z
+  .strictObject({
+    kind: z.enum(TROUBLES),
+    link: z.enum(LINKS),
+    state: z.enum(['watch', 'failing']),
+    subject: z.string().describe('A connection, an agent, a queue, a role, Redis or scheduler.'),
+    connection: z.string().nullable().describe('The one that it is about; null: all.'),
+    reason: z.string(),
+    advice: z.string(),
+    since: instant.nullable(),
+    until: instant.nullable(),
+  })
+  .meta({ id: 'Trouble' }) satisfies z.ZodType<Trouble>;
+
+const chainSchema = z
+  .strictObject({
+    state: z.enum(CHAIN_STATES),
+    links: z.strictObject({
+      received: linkSchema,
+      stored: linkSchema,
+      turn: linkSchema,
+      answer: linkSchema,
+      sent: linkSchema,
+    }),
+    troubles: z.array(troubleSchema).describe('Worst first.'),
+    more: count.describe('Troubles beyond those.'),
+  })
+  .meta({ id: 'Chain', description: 'Whether people are answered.' }) satisfies z.ZodType<ChainStatus>;
+
+const agentSchema = z
+  .strictObject({
+    name: z.string(),
+    kind: z.string().nullable(),
+    workers: count.describe('Living processes that ask it.'),
+    running: count.describe('Turns that it works on.'),
+    places: count.describe('Turns that it may be given at a time.'),
+    waiting: count.describe('Conversations that wait for their turn.'),
+    oldestSignAgeMs: ageMs.describe('Of the turns that run, the longest without a sign of life.'),
+    lastAnswerAgeMs: ageMs,
+    failing: z
+      .strictObject({
+        kind: z.enum(['away', 'refuses', 'fails']),
+        reason: z.string(),
+        status: z.int().nullable(),
+        count,
+        since: instant,
+      })
+      .nullable()
+      .describe('What comes instead of answers.'),
+    connected: z.boolean().nullable().describe('Of kinds that have a connection of their own.'),
+  })
+  .meta({ id: 'Agent' }) satisfies z.ZodType<AgentStatus>;
+
+/** Of `GET /api/health/chain`, also while Redis does not answer. */
+export const chainHealthSchema: z.ZodType<ChainHealth> = z
+  .strictObject({ at: instant, ...chainSchema.shape, agents: z.array(agentSchema) })
+  .meta({ id: 'ChainHealth' });
+
 export const statusSchema: z.ZodType<StatusDocument> = z
   .strictObject({
     at: instant,
     scheduler: z.strictObject({ lastSweepAgeMs: ageMs, worker: z.string().nullable() }),
     workers: z.array(workerSchema),
-    connections: z.array(connectionSchema),
+    connections: z.array(connectionInChainSchema),
+    agents: z.array(agentSchema),
+    chain: chainSchema,
   })
   .meta({ id: 'Status', description: 'The document of `holdfast status --json`.' });
 
-export const connectionsSchema: z.ZodType<readonly ConnectionStatus[]> = z.array(connectionSchema);
+export const connectionsSchema: z.ZodType<readonly ConnectionInChain[]> = z.array(connectionInChainSchema);
 
 const historyEntrySchema = z.strictObject({
   at: instant,
@@ -110,7 +199,7 @@ const errorSchema = z.strictObject({
 
 export const connectionDetailSchema: z.ZodType<ConnectionDetail> = z
   .strictObject({
-    ...connectionSchema.shape,
+    ...connectionInChainSchema.shape,
     history: z.array(historyEntrySchema).describe('Newest first.'),
     tenures: z.array(tenureSchema).describe('Newest first.'),
     log: z.array(lineSchema).describe('The last warnings, errors and changes of state, newest first.'),
@@ -192,6 +281,7 @@ export const overviewSchema: z.ZodType<OverviewDocument> = z
         delayed: count,
         failed: count,
         paused: z.boolean(),
+        settings: z.array(z.string()).describe('What somebody else set in it; none: as it should be.'),
       }),
     ),
     deadLetters: z.strictObject({

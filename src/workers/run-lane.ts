@@ -32,8 +32,8 @@ import {
 import type { LaneJobData } from '../state/queues.ts';
 import type { RedisClient } from '../state/redis.ts';
 import type { Safeguards } from '../state/safeguards.ts';
-import type { LaneEnd, LaneStop } from './lane-worker.ts';
 import { boundReplies, type Shown } from './cut-answer.ts';
+import type { LaneEnd, LaneStop } from './lane-worker.ts';
 import { planReplies } from './reply-plan.ts';
 import { MAX_CRASHES, sendsLate, sortTurn, type TurnMessage, turnLetter } from './sort-turn.ts';
 import type { Typing } from './typing.ts';

@@ -1,11 +1,12 @@
 /** The API says what the command line says, and asks for what it asks for. */
 import { validate } from '@readme/openapi-parser';
 import { describe, expect, it } from 'vitest';
-import type { ConnectionId } from '../../src/model.ts';
+import type { ConnectionId, WorkerId } from '../../src/model.ts';
 import { deadLetterFields, type NewDeadLetter } from '../../src/state/dead-letters.ts';
 import { parseWishes } from '../../src/state/desired.ts';
 import { reportWorker } from '../../src/state/workers.ts';
 import {
+  chainHealthSchema,
   connectionDetailSchema,
   connectionsSchema,
   deadMessagesSchema,
@@ -13,7 +14,7 @@ import {
   statusSchema,
 } from '../../src/web/schemas.ts';
 import { healthyHold, startOneWorker } from '../support/one-worker.ts';
-import { useRedis } from '../support/redis.ts';
+import { startRedis, useRedis } from '../support/redis.ts';
 import { startWebBench } from '../support/web-bench.ts';
 
 const redis = useRedis();
@@ -36,6 +37,52 @@ async function startWorld() {
     },
   };
 }
+
+describe('the health of the chain', () => {
+  it('is 503 while people are not answered, with the broken link, why, and what to do (H5)', async () => {
+    await using bench = await startWorld();
+    const { web } = bench;
+    await web.seemAlive();
+    await web.queues.turns.setGlobalRateLimit(1, 100_000);
+    const limited = await web.call('/api/health/chain');
+    const given = limited.json();
+    expect(chainHealthSchema.parse(given)).toEqual(given);
+    expect([limited.status, given.state, given.links.received.state, given.links.turn.state]).toEqual([
+      503,
+      'failing',
+      'ok',
+      'failing',
+    ]);
+    expect(given.troubles).toContainEqual(
+      expect.objectContaining({ kind: 'queue-settings', subject: 'turns', reason: expect.stringContaining('1 jobs') }),
+    );
+    expect((await web.call('/readyz')).status).toBe(200);
+  });
+
+  it('is 200 when they are, by whoever works', async () => {
+    await using bench = await startWorld();
+    const { web } = bench;
+    const roles = ['agent', 'delivery'];
+    const report = { roles, connections: 0, capacity: 0, eventLoopLagMs: 0, incarnation: 'i', draining: false };
+    await reportWorker(web.client, web.keys, 'a/1' as WorkerId, report, 60_000);
+    const answer = await web.call('/api/health/chain');
+    expect([answer.status, answer.json().state]).toEqual([200, 'ok']);
+  });
+
+  it('says that Redis does not answer in the same form', async () => {
+    await using server = await startRedis({ aof: false });
+    await using web = await startWebBench({ path: server.path, prefix: 'away' });
+    server.freeze();
+    const answer = await web.call('/api/health/chain');
+    server.thaw();
+    expect(answer.status).toBe(503);
+    expect(chainHealthSchema.parse(answer.json())).toMatchObject({
+      state: 'failing',
+      links: { stored: { state: 'failing' } },
+      troubles: [{ subject: 'Redis', reason: expect.stringMatching(/does not answer/) }],
+    });
+  });
+});
 
 describe('reading', () => {
   it('gives the document of `status --json`, and nothing that its schema does not name', async () => {
@@ -70,6 +117,7 @@ describe('reading', () => {
       '/api/connections/{id}/restart',
       '/api/connections/{id}/resume',
       '/api/events',
+      '/api/health/chain',
       '/api/messages/dead',
       '/api/messages/dead/{connection}/{letter}/retry',
       '/api/overview',

@@ -29,7 +29,8 @@ describe('the overview', () => {
     const where = place();
     await using world = await startOneWorker({ ...where, ids: [id, 'conn-b'], hold: healthyHold });
     await using web = await startWebBench(where);
-    await expect.poll(async () => (await world.status()).connections[0]?.state, within).toBe('live');
+    const states = async () => (await world.status()).connections.map(({ state }) => state);
+    await expect.poll(states, within).toEqual(['live', 'live']);
     const keys = web.keys.connection(id);
     await web.client.xadd(keys.deadLetters, '*', ...deadLetterFields(letter));
     const sweptAt = Number(await web.client.hget(web.keys.scheduler, 'at'));
@@ -41,10 +42,10 @@ describe('the overview', () => {
     const given = (await web.call('/api/overview')).json();
     expect(overviewSchema.parse(given)).toEqual(given);
     expect(given.status.connections.map((one: { state: string }) => one.state)).toEqual(['live', 'live']);
-    const queue = { active: 0, waiting: 0, delayed: 0, failed: 0, paused: false };
+    const queue = { active: 0, waiting: 0, delayed: 0, failed: 0, paused: false, settings: [] };
     expect(given.queues).toEqual([
       { ...queue, name: 'connections', active: 2 },
-      { ...queue, name: 'turns', waiting: 1, paused: true },
+      { ...queue, name: 'turns', waiting: 1, paused: true, settings: ['paused'] },
       { ...queue, name: 'deliveries' },
     ]);
     expect(given.deadLetters).toEqual({ total: 1, byConnection: { [id]: 1 } });

@@ -3,7 +3,7 @@
  * said meanwhile. Each broken promise is one line, beginning with its number in the README.
  */
 import type { ConnectionId, InboundEvent } from '../../src/model.ts';
-import type { StatusDocument } from '../../src/status/document.ts';
+import type { HoldingDocument } from '../../src/status/document.ts';
 import { partsOf } from './platform.ts';
 import type { Executed } from './redis-server.ts';
 import type { Sim } from './sim.ts';
@@ -208,7 +208,7 @@ export class Invariants {
   }
 
   /** Status as an operator would read it now. */
-  checkStatus({ connections }: StatusDocument): void {
+  checkStatus({ connections }: HoldingDocument): void {
     const { world, settings, server } = this.#sim;
     const staleAfterMs = 2 * settings.renewEveryMs + 500;
     for (const { id, state, reason, nextAttemptAt } of connections) {

@@ -2,7 +2,7 @@
 import type { ConnectionId } from '../../src/model.ts';
 import { applyDesired, type DesiredConnection, wishPaused } from '../../src/state/desired.ts';
 import type { RedisClient } from '../../src/state/redis.ts';
-import { readStatus } from '../../src/status/read.ts';
+import { readHolding } from '../../src/status/read.ts';
 import { Invariants } from './invariants.ts';
 import type { Mutation } from './mutations.ts';
 import { CALM } from './network.ts';
@@ -159,7 +159,7 @@ class SeedRun {
   async #readStatus(): Promise<void> {
     const { server, platforms, keys, settings } = this.#sim;
     if (server.isFrozen) return;
-    const status = await readStatus(this.#operator, keys, settings);
+    const status = await readHolding(this.#operator, keys, settings);
     this.invariants.checkStatus(status);
     const isAttached = [...platforms.values()].every(({ attached }) => attached?.authenticated === true);
     const isLive = status.connections.every(({ state }) => state === 'live');
@@ -261,7 +261,7 @@ class SeedRun {
 
   async #illness(): Promise<string> {
     const { keys, settings, server, jobs } = this.#sim;
-    const { connections } = await readStatus(this.#operator, keys, settings);
+    const { connections } = await readHolding(this.#operator, keys, settings);
     const states = connections.map(({ id, state, reason }) => `${id} ${state}${reason === null ? '' : ` (${reason})`}`);
     const lanes = settings.connections.map((id) => {
       const at = keys.connection(id);

@@ -11,7 +11,7 @@ import type { Config } from '../../src/config.ts';
 import { loadConfig } from '../../src/config.ts';
 import { openReader, type Reader } from '../../src/run/find-storage.ts';
 import type { StatusDocument } from '../../src/status/document.ts';
-import { readStatus } from '../../src/status/read.ts';
+import { readStatus } from '../../src/status/read-status.ts';
 import type { EmulatedBot, QqEmulator } from '../emulators/qq/index.ts';
 import type { TelegramEmulator } from '../emulators/telegram/index.ts';
 import { markProcesses } from './left-overs.ts';

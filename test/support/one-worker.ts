@@ -13,7 +13,7 @@ import { announcePresence } from '../../src/state/presence.ts';
 import { type ConnectionJobData, openQueue } from '../../src/state/queues.ts';
 import { openRedis } from '../../src/state/redis.ts';
 import type { StatusDocument } from '../../src/status/document.ts';
-import { readStatus } from '../../src/status/read.ts';
+import { readStatus } from '../../src/status/read-status.ts';
 import { createAttemptPace } from '../../src/workers/attempt-pace.ts';
 import { startConnectionWorker } from '../../src/workers/connection-worker.ts';
 import { LeaseKeeper } from '../../src/workers/lease-keeper.ts';

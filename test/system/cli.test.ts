@@ -19,6 +19,8 @@ import { waitUntil } from '../support/wait-until.ts';
 /** `status` answers within 4 s; the rest is for starting Node on a busy machine, ms. */
 const ANSWER_MS = 4_000 + 3_000;
 
+const OK = { state: 'ok', reason: null, advice: null, since: null, until: null } as const;
+
 /** Every key of the document, which is a stable interface. */
 const DOCUMENT: StatusDocument = {
   at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
@@ -59,8 +61,24 @@ const DOCUMENT: StatusDocument = {
         malformed: 0,
         staleWrites: 0,
       },
+      chain: { state: 'ok', link: null, reason: null, advice: null, since: null, until: null },
     },
   ],
+  agents: [
+    {
+      name: 'main',
+      kind: 'echo',
+      workers: 1,
+      running: 0,
+      places: 100,
+      waiting: 0,
+      oldestSignAgeMs: null,
+      lastAnswerAgeMs: null,
+      failing: null,
+      connected: null,
+    },
+  ],
+  chain: { state: 'ok', links: { received: OK, stored: OK, turn: OK, answer: OK, sent: OK }, troubles: [], more: 0 },
 };
 
 function expectWords({ stderr, stdout }: CommandResult, ...lines: (string | RegExp)[]): void {

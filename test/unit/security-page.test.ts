@@ -8,7 +8,7 @@ const PAGE = readFileSync(new URL('../../SECURITY.md', import.meta.url), 'utf8')
 
 /** Every key that keys.ts can spell, with the placeholders of the page. */
 function families(): string[] {
-  const { prefix: _, bull, connection, budget, worker, presence, alerts, ...plain } = createKeys('hf');
+  const { prefix: _, bull, connection, budget, worker, presence, alerts, queue, ...plain } = createKeys('hf');
   const texts = Object.entries(plain).map(([name, value]) => {
     if (typeof value !== 'string') throw new Error(`keys.${name} is no text: teach this test about it`);
     return value;
@@ -27,6 +27,7 @@ function families(): string[] {
     worker('WORKER' as WorkerId),
     presence('WORKER' as WorkerId),
     `${bull}:connections`,
+    queue('turns').meta.replace('meta', '…'),
   ];
 }
 

@@ -1,14 +1,18 @@
 #!lua flags=no-writes,allow-oom
 -- Reads how much of many connections waits.
 -- KEYS: per connection: activeLanes, activeOutboxes, deadLetters, cursor
--- Returns per connection {lanes waiting, since when the oldest does (Redis ms, '' none), outboxes waiting, since when
---          (the same), dead letters, bytes waiting in lanes}
-local function oldest(key)
-  return redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2] or ''
-end
+-- ARGV: how many of the oldest lanes and outboxes are named, dead letters are new after (Redis ms), how many are counted
+-- Returns per connection {lanes waiting, the oldest of them with since when (id, Redis ms, …), outboxes waiting, the oldest of
+--          them (the same), dead letters, bytes waiting in lanes, new dead letters}
+local last, since, most = ARGV[1] - 1, ARGV[2], ARGV[3]
 local answers = {}
 for i = 1, #KEYS, 4 do
-  answers[#answers + 1] = { redis.call('ZCARD', KEYS[i]), oldest(KEYS[i]), redis.call('ZCARD', KEYS[i + 1]),
-    oldest(KEYS[i + 1]), redis.call('XLEN', KEYS[i + 2]), redis.call('HGET', KEYS[i + 3], 'bytes') or '0' }
+  local letters = redis.call('XLEN', KEYS[i + 2])
+  local fresh = letters > 0 and #redis.call('XREVRANGE', KEYS[i + 2], '+', since, 'COUNT', most) or 0
+  answers[#answers + 1] = {
+    redis.call('ZCARD', KEYS[i]), redis.call('ZRANGE', KEYS[i], 0, last, 'WITHSCORES'),
+    redis.call('ZCARD', KEYS[i + 1]), redis.call('ZRANGE', KEYS[i + 1], 0, last, 'WITHSCORES'),
+    letters, redis.call('HGET', KEYS[i + 3], 'bytes') or '0', fresh,
+  }
 end
 return answers

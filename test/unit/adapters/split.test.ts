@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fenceAtEnd } from '../../../src/adapters/code-fence.ts';
 import { qqOptionsSchema } from '../../../src/adapters/qq/options.ts';
 import { createQqSender } from '../../../src/adapters/qq/outbound.ts';
-import { fenceAtEnd } from '../../../src/adapters/code-fence.ts';
 import { splitText } from '../../../src/adapters/split.ts';
 
 describe('a text that is too long', () => {

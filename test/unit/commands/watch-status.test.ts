@@ -2,13 +2,15 @@
 import { expect, it } from 'vitest';
 import { watchStatus } from '../../../src/commands/watch-status.ts';
 import type { ConnectionStatus, StatusDocument } from '../../../src/status/document.ts';
+import { inChain } from '../../support/in-chain.ts';
 
-const status = (state: ConnectionStatus['state'], at: string): StatusDocument => ({
-  at,
-  scheduler: { lastSweepAgeMs: 1, worker: 'a/1' },
-  workers: [],
-  connections: [{ id: 'qq-main', state, owner: null, reason: null } as ConnectionStatus],
-});
+const status = (state: ConnectionStatus['state'], at: string): StatusDocument =>
+  inChain({
+    at,
+    scheduler: { lastSweepAgeMs: 1, worker: 'a/1' },
+    workers: [],
+    connections: [{ id: 'qq-main', state, owner: null, reason: null } as ConnectionStatus],
+  });
 
 async function watch(looks: readonly (StatusDocument | Error)[], how: { json?: boolean; inPlace?: boolean } = {}) {
   const ended = new AbortController();

@@ -6,7 +6,9 @@ import { judgeRedis } from '../../../src/doctor/check-redis.ts';
 import { type Finding, ok, reportOf, skipped, warn } from '../../../src/doctor/finding.ts';
 import { runChecks } from '../../../src/doctor/run-checks.ts';
 import type { RedisSetup } from '../../../src/state/redis-setup.ts';
-import type { ConnectionStatus, StatusDocument } from '../../../src/status/document.ts';
+import type { Trouble } from '../../../src/status/chain.ts';
+import type { ConnectionStatus, HoldingDocument, StatusDocument } from '../../../src/status/document.ts';
+import { inChain } from '../../support/in-chain.ts';
 
 const good: RedisSetup = {
   version: '7.0.15',
@@ -21,6 +23,7 @@ const good: RedisSetup = {
   clients: 1,
   durability: 'always',
   aof: { enabled: true, healthy: true },
+  refusesWrites: null,
 };
 const statusOf = (findings: readonly Finding[], check: string) =>
   findings.find((finding) => finding.check === check)?.status;
@@ -79,15 +82,27 @@ describe('clocks', () => {
 
 describe('an installation', () => {
   const connection = { id: 'qq-main', state: 'live', reason: null } as ConnectionStatus;
-  const document = (change: Partial<StatusDocument> = {}): StatusDocument => ({
-    at: '',
-    scheduler: { lastSweepAgeMs: 300, worker: 'a/1' },
-    workers: [
-      { id: 'a/1', roles: [], connections: 1, capacity: 1, eventLoopLagMs: 1, configRefused: null, restartNeeded: [] },
-    ],
-    connections: [connection],
-    ...change,
-  });
+  const document = (change: Partial<HoldingDocument> = {}, troubles: readonly Trouble[] = []): StatusDocument =>
+    inChain(
+      {
+        at: '',
+        scheduler: { lastSweepAgeMs: 300, worker: 'a/1' },
+        workers: [
+          {
+            id: 'a/1',
+            roles: [],
+            connections: 1,
+            capacity: 1,
+            eventLoopLagMs: 1,
+            configRefused: null,
+            restartNeeded: [],
+          },
+        ],
+        connections: [connection],
+        ...change,
+      },
+      troubles,
+    );
   const worker = document().workers[0] ?? expect.fail('no worker');
 
   it('that has not begun yet is no failure', () => {
@@ -95,7 +110,7 @@ describe('an installation', () => {
     expect(judgeInstallation(nothing, [])).toEqual([skipped('scheduler', 'nothing runs yet: start "holdfast up"')]);
   });
 
-  it.each<[string, Partial<StatusDocument>, string, Finding['status']]>([
+  it.each<[string, Partial<HoldingDocument>, string, Finding['status']]>([
     ['does not sweep', { scheduler: { lastSweepAgeMs: 60_000, worker: 'a/1' } }, 'scheduler', 'fail'],
     ['has no worker', { workers: [] }, 'worker', 'fail'],
     ['refused a configuration', { workers: [{ ...worker, configRefused: 'x: is wrong' }] }, 'worker', 'fail'],

@@ -1,9 +1,11 @@
 /** The top line of the status page: is it alive, and if not, why, and what to do. */
 import { describe, expect, it } from 'vitest';
+import type { Trouble } from '../../../src/status/chain.ts';
 import type { ConnectionStateName, ConnectionStatus } from '../../../src/status/document.ts';
 import type { OverviewDocument } from '../../../src/status/overview.ts';
 import { adviseOn } from '../../../src/web/page/advice.ts';
 import { judge } from '../../../src/web/page/verdict.ts';
+import { inChain } from '../../support/in-chain.ts';
 
 const NONE = {
   events: 0,
@@ -45,14 +47,21 @@ const WORKER = {
   restartNeeded: [],
 };
 
-function overview(connections: readonly ConnectionStatus[], change: Partial<OverviewDocument> = {}): OverviewDocument {
+function overview(
+  connections: readonly ConnectionStatus[],
+  change: Partial<OverviewDocument> = {},
+  troubles: readonly Trouble[] = [],
+): OverviewDocument {
   return {
-    status: {
-      at: '2026-11-29T00:00:00.000Z',
-      scheduler: { lastSweepAgeMs: 100, worker: 'a/1' },
-      workers: [WORKER],
-      connections,
-    },
+    status: inChain(
+      {
+        at: '2026-11-29T00:00:00.000Z',
+        scheduler: { lastSweepAgeMs: 100, worker: 'a/1' },
+        workers: [WORKER],
+        connections,
+      },
+      troubles,
+    ),
     queues: [],
     deadLetters: { total: 0, byConnection: {} },
     backlog: { lanes: 0, outboxes: 0, oldestLaneAgeMs: null },
@@ -110,7 +119,7 @@ describe('what else is said', () => {
       'a/1 refuses its configuration, and goes on with the one before: agent.kind: wrong',
       'a/1 must be restarted for what changed in http.',
     ]);
-    const queue = { name: 'turns', active: 0, waiting: 3, delayed: 0, failed: 0, paused: true };
+    const queue = { name: 'turns', active: 0, waiting: 3, delayed: 0, failed: 0, paused: true, settings: ['paused'] };
     const piled = said({
       queues: [queue],
       deadLetters: { total: 2, byConnection: { a: 2 } },
