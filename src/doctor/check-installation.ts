@@ -1,9 +1,10 @@
 /** What runs, judged from what Redis has, as `status` does. Pure. */
 import type { BudgetUse } from '../state/budget.ts';
+import type { TroubleKind } from '../status/chain.ts';
 import type { ConnectionStatus, StatusDocument, WorkerStatus } from '../status/document.ts';
+import { SWEEP_LATE_MS } from '../status/thresholds.ts';
 import { type Finding, fail, ok, skipped, warn } from './finding.ts';
 
-const SWEEP_LATE_MS = 15_000;
 const LAG_MS = 200;
 const NEARLY_USED = 0.8;
 
@@ -16,6 +17,7 @@ export function judgeInstallation(status: StatusDocument, budgets: readonly Budg
     scheduler(lastSweepAgeMs),
     ...(status.workers.length === 0 ? [noWorker()] : status.workers.flatMap(worker)),
     ...status.connections.map(connection),
+    ...chain(status),
     ...budgets.map(budget),
   ];
 }
@@ -51,6 +53,20 @@ function worker({ id, eventLoopLagMs, configRefused, restartNeeded }: WorkerStat
     findings.push(warn('worker', `its event loop lags ${eventLoopLagMs} ms`, fix, about));
   }
   return findings.length > 0 ? findings : [ok('worker', 'alive', about)];
+}
+
+/** These have findings of their own. */
+const SAID = new Set<TroubleKind>(['disconnected', 'no-sweep']);
+
+function chain({ chain: { troubles, more } }: StatusDocument): Finding[] {
+  const found = troubles
+    .filter(({ kind }) => !SAID.has(kind))
+    .map(({ state, subject, reason, advice }) =>
+      (state === 'failing' ? fail : warn)('chain', reason, advice, { subject }),
+    );
+  if (found.length === 0)
+    return [ok('chain', 'what comes is stored, taken up, answered and sent, as far as anything waits')];
+  return more === 0 ? found : [...found, warn('chain', `and ${more} more`, 'see "holdfast status"')];
 }
 
 const FIXES: Readonly<Record<Exclude<ConnectionStatus['state'], 'live' | 'paused'>, string>> = {

@@ -118,7 +118,7 @@ const SEVERITY: Readonly<Record<ChainState, number>> = { failing: 0, watch: 1, o
 const WELL: LinkStatus = { state: 'ok', reason: null, advice: null, since: null, until: null };
 
 /** The worst first; of equals those that began first, as later ones may come of them. */
-export function byWeight(a: Trouble, b: Trouble): number {
+function byWeight(a: Trouble, b: Trouble): number {
   return SEVERITY[a.state] - SEVERITY[b.state] || (a.since ?? '').localeCompare(b.since ?? '');
 }
 

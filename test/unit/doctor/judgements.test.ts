@@ -8,7 +8,7 @@ import { runChecks } from '../../../src/doctor/run-checks.ts';
 import type { RedisSetup } from '../../../src/state/redis-setup.ts';
 import type { Trouble } from '../../../src/status/chain.ts';
 import type { ConnectionStatus, HoldingDocument, StatusDocument } from '../../../src/status/document.ts';
-import { inChain } from '../../support/in-chain.ts';
+import { inChain, trouble } from '../../support/in-chain.ts';
 
 const good: RedisSetup = {
   version: '7.0.15',
@@ -121,6 +121,20 @@ describe('an installation', () => {
     ['has one on its way', { connections: [{ ...connection, state: 'connecting' }] }, 'connection', 'warn'],
   ])('that %s is told', (_, change, check, status) => {
     expect(statusOf(judgeInstallation(document(change), []), check)).toBe(status);
+  });
+
+  it('is asked whether people are answered, and every broken link is told with what to do (H5)', () => {
+    expect(statusOf(judgeInstallation(document(), []), 'chain')).toBe('ok');
+    const broken = [
+      trouble({ kind: 'queue-settings', link: 'turn', subject: 'turns' }),
+      trouble({ kind: 'turn-long', link: 'answer', subject: 'qq-main', state: 'watch' }),
+      trouble({ kind: 'disconnected', link: 'received', subject: 'qq-main' }),
+    ];
+    const found = judgeInstallation(document({}, broken), []).filter(({ check }) => check === 'chain');
+    expect(found.map(({ subject, status, fix }) => [subject, status, fix])).toEqual([
+      ['turns', 'fail', 'do something'],
+      ['qq-main', 'warn', 'do something'],
+    ]);
   });
 
   it('tells a budget only when the day runs out of it', () => {
