@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'HOST_UNFIT'
   | 'HTTP_STATUS'
   | 'HTTP_BODY'
+  | 'HTTP_REDIRECT'
   | 'LISTEN_FAILED'
   | 'PLATFORM_REFUSED'
   | 'RATE_LIMITED'

@@ -10,13 +10,16 @@
  *   read 2026-11-22
  */
 import OpenAI, { APIConnectionError, APIError, APIUserAbortError } from 'openai';
-import { Stream } from 'openai/core/streaming';
-import { z } from 'zod';
 import { sleep, withDeadline } from '../async/abort.ts';
 import { type BackoffPolicy, backoffDelay } from '../async/backoff.ts';
 import { explain, FatalError, GatewayError, TransientError } from '../errors.ts';
+import { createHttpClient, HttpFailure } from '../http/client.ts';
+import { createFetch } from '../http/fetch.ts';
+import { AnswerTooLong } from '../http/http-failure.ts';
 import type { Agent, AgentReply, AgentTurn } from './agent.ts';
+import { MOST_STREAM_BYTES, tooLong } from './bounds.ts';
 import { promptOf } from './prompt.ts';
+import { readCompletion } from './read-completion.ts';
 
 export interface OpenAiOptions {
   /** Base URL with version, such as `http://127.0.0.1:8642/v1`. */
@@ -35,8 +38,8 @@ export interface OpenAiOptions {
 const BETWEEN_CALLS: BackoffPolicy = { baseMs: 500, capMs: 4_000, factor: 2 };
 /** A server that asks for a longer wait gets it from the turn's own backoff, which holds no slot, ms. */
 const LONGEST_WAIT_MS = 5_000;
-/** Longer answers are refused rather than kept in memory and sent in hundreds of parts, UTF-16 units. */
-const MAX_ANSWER_CHARS = 1_000_000;
+/** What a server says of itself is cut to this, UTF-16 units. */
+const MOST_OF_A_REFUSAL = 500;
 
 export class OpenAiAgent implements Agent {
   readonly kind = 'openai';
@@ -62,6 +65,13 @@ export class OpenAiAgent implements Agent {
       // Repeats are made here, where streams that break off count as well.
       maxRetries: 0,
       timeout: timeoutMs,
+      fetch: createFetch({
+        http: createHttpClient(),
+        what: 'agent',
+        // Behind the bound of the call, which is told.
+        deadlineMs: timeoutMs + 1_000,
+        maxBodyBytes: MOST_STREAM_BYTES,
+      }),
       ...(apiKey === undefined ? { defaultHeaders: { Authorization: null } } : {}),
     });
   }
@@ -91,7 +101,7 @@ export class OpenAiAgent implements Agent {
           { signal, headers: this.#headers(turn) },
         )
         .asResponse();
-      return await readResponse(response, signal);
+      return await readCompletion(response, (text) => this.#scrub(text));
     } catch (error) {
       throw this.#classify(error, signal);
     }
@@ -105,10 +115,13 @@ export class OpenAiAgent implements Agent {
   /** The one place that decides whether asking again may help. */
   #classify(error: unknown, signal: AbortSignal): unknown {
     if (signal.aborted) return signal.reason;
-    if (error instanceof GatewayError) return error;
+    // The library wraps what its `fetch` throws.
+    const cause = error instanceof APIConnectionError && error.cause instanceof GatewayError ? error.cause : error;
+    if (cause instanceof AnswerTooLong) return tooLong(explain(cause));
+    if (error instanceof GatewayError && !(error instanceof HttpFailure)) return error;
     if (error instanceof APIUserAbortError)
       return new TransientError('AGENT_FAILED', 'the call was cut', { cause: error });
-    const said = this.#scrub(explain(error));
+    const said = this.#scrub(explain(cause)).slice(0, MOST_OF_A_REFUSAL);
     if (error instanceof APIError && error.status !== undefined && !(error instanceof APIConnectionError)) {
       if (mayPass(error.status)) {
         const retryAfterMs = retryAfter(error.headers);
@@ -128,76 +141,6 @@ export class OpenAiAgent implements Agent {
     const { apiKey } = this.#options;
     return apiKey === undefined ? text : text.replaceAll(apiKey, '***');
   }
-}
-
-async function readResponse(response: Response, signal: AbortSignal): Promise<string> {
-  const contentType = response.headers.get('content-type') ?? 'no content type';
-  if (contentType.includes('text/event-stream')) return await readStream(response, signal);
-  // Some servers know no streaming and answer whole, whatever was asked for.
-  if (contentType.includes('application/json')) return readWhole(await response.json());
-  await response.body?.cancel();
-  throw new TransientError('AGENT_FAILED', `the agent answered with ${contentType} instead of an event stream`);
-}
-
-async function readStream(response: Response, signal: AbortSignal): Promise<string> {
-  const { body, ended } = watchForEnd(response);
-  const controller = new AbortController();
-  const stream = Stream.fromSSEResponse<OpenAI.Chat.Completions.ChatCompletionChunk>(body, controller);
-  let text = '';
-  let finished: string | null = null;
-  try {
-    for await (const chunk of stream) {
-      const choice = chunk.choices?.[0];
-      text += choice?.delta?.content ?? '';
-      finished = choice?.finish_reason ?? finished;
-      if (text.length > MAX_ANSWER_CHARS) throw tooLong();
-    }
-  } finally {
-    controller.abort();
-  }
-  // The library ends the loop quietly when the call was cut.
-  signal.throwIfAborted();
-  if (finished === null && !ended()) throw new TransientError('AGENT_FAILED', "the agent's answer broke off");
-  return notEmpty(text, finished);
-}
-
-/** The library hides the closing `[DONE]`, which is all that some servers send to say that an answer is complete. */
-function watchForEnd(response: Response): { body: Response; ended: () => boolean } {
-  let tail = '';
-  const decoder = new TextDecoder();
-  const watched = response.body?.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>({
-      transform(bytes, controller) {
-        tail = (tail + decoder.decode(bytes, { stream: true })).slice(-64);
-        controller.enqueue(bytes);
-      },
-    }),
-  );
-  return { body: new Response(watched ?? null, response), ended: () => tail.trimEnd().endsWith('data: [DONE]') };
-}
-
-const wholeAnswer = z.looseObject({
-  choices: z
-    .array(z.looseObject({ message: z.looseObject({ content: z.string() }), finish_reason: z.string().nullish() }))
-    .min(1),
-});
-
-function readWhole(json: unknown): string {
-  const read = wholeAnswer.safeParse(json);
-  const choice = read.data?.choices[0];
-  if (choice === undefined) throw new TransientError('AGENT_FAILED', "the agent's answer has no choices[0].message");
-  if (choice.message.content.length > MAX_ANSWER_CHARS) throw tooLong();
-  return notEmpty(choice.message.content, choice.finish_reason ?? null);
-}
-
-function tooLong(): FatalError {
-  return new FatalError('AGENT_REFUSED', `the agent's answer is longer than ${MAX_ANSWER_CHARS} characters`);
-}
-
-function notEmpty(text: string, finished: string | null): string {
-  if (text.trim() !== '') return text;
-  // Nothing would be sent, and nobody would know: a person shall see it.
-  throw new FatalError('AGENT_REFUSED', `the agent's answer is empty (finish_reason ${finished ?? 'none'})`);
 }
 
 /** 408, 409 (a conflict with a call under way), 425, 429 and what is the server's own fault. */

@@ -10,9 +10,11 @@
 import { z } from 'zod';
 import { FatalError, TransientError } from '../errors.ts';
 import { createHttpClient, type HttpAnswer, type HttpClient } from '../http/client.ts';
+import { AnswerTooLong } from '../http/http-failure.ts';
 import { signatureHeaders } from '../http/signature.ts';
 import type { InboundEvent } from '../model.ts';
 import type { Agent, AgentReply, AgentTurn } from './agent.ts';
+import { BoundedText, MOST_WEBHOOK_BYTES, tooLong } from './bounds.ts';
 
 export interface WebhookOptions {
   readonly url: string;
@@ -23,6 +25,9 @@ export interface WebhookOptions {
   readonly historyMessages: number;
   readonly maxMessagesPerTurn: number;
 }
+
+/** Of one answer. */
+const MOST_REPLIES = 1_000;
 
 const answerSchema = z.union([
   z.looseObject({ text: z.string().min(1) }),
@@ -51,10 +56,12 @@ export class WebhookAgent implements Agent {
     // The HTTP client writes the same JSON.
     const signature = signatureHeaders(secret, JSON.stringify(json), Date.now());
     const headers = { 'idempotency-key': turn.id, ...signature };
-    const answer = await this.#http.request(
-      { method: 'POST', url, headers, json, deadlineMs: timeoutMs, what: 'agent webhook' },
-      { signal },
-    );
+    const call = { method: 'POST', url, headers, json, deadlineMs: timeoutMs, what: 'agent webhook' } as const;
+    const answer = await this.#http
+      .request({ ...call, maxBodyBytes: MOST_WEBHOOK_BYTES }, { signal })
+      .catch((error: unknown) => {
+        throw error instanceof AnswerTooLong ? tooLong(error.message) : error;
+      });
     return readReplies(answer, turn.messages);
   }
 }
@@ -78,7 +85,7 @@ function payloadOf({ id, connectionId, conversation, session, messages, history 
 
 function readReplies(answer: HttpAnswer, messages: readonly InboundEvent[]): AgentReply[] {
   const { status, json, retryAfterMs } = answer;
-  if (status >= 500 || status === 408 || status === 425 || status === 429 || (status >= 300 && status < 400)) {
+  if (status >= 500 || status === 408 || status === 425 || status === 429 || status === 304) {
     throw new TransientError('AGENT_FAILED', `the agent webhook answered HTTP ${status}`, {
       status,
       ...(retryAfterMs === null ? {} : { retryAfterMs }),
@@ -87,14 +94,22 @@ function readReplies(answer: HttpAnswer, messages: readonly InboundEvent[]): Age
   if (status >= 400) throw new FatalError('AGENT_REFUSED', `the agent webhook answered HTTP ${status}`, { status });
   const last = messages.at(-1);
   if (status === 204 || last === undefined) return [];
+  if (repliesIn(json) > MOST_REPLIES) throw tooLong(`the agent webhook answered more than ${MOST_REPLIES} replies`);
   const read = answerSchema.safeParse(json);
   if (!read.success) {
     // A proxy's page with status 200, or a server that is being restarted: asking again may help.
     throw new TransientError('AGENT_FAILED', 'the agent webhook answered neither {"text"} nor {"replies"}', { status });
   }
   const replies = 'replies' in read.data ? (read.data.replies as { text: string; to?: string }[]) : [read.data];
+  const bound = new BoundedText();
   return replies.map(({ text, to }) => ({
     to: messages.find(({ eventId }) => eventId === to) ?? last,
-    text: String(text),
+    text: bound.add(String(text)),
   }));
+}
+
+/** Looked at before each of them is. */
+function repliesIn(json: unknown): number {
+  const replies = typeof json === 'object' && json !== null && 'replies' in json ? json.replies : null;
+  return Array.isArray(replies) ? replies.length : 0;
 }

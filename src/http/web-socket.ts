@@ -5,7 +5,8 @@
 import type { createConnection, Socket } from 'node:net';
 import WebSocket, { type RawData } from 'ws';
 import { TransientError } from '../errors.ts';
-import { inWords } from './client.ts';
+import { isRedirect, redirected } from './exchange.ts';
+import { inWords } from './http-failure.ts';
 import type { Dialer } from './proxy/dialer.ts';
 import { type Inlet, ReadTurns } from './read-turns.ts';
 
@@ -49,24 +50,19 @@ export interface WebSocketHandle {
   terminate(): void;
 }
 
-/** @param dialer - opens the socket. @defaultValue straight to the target */
-export function openWebSocket(
-  request: WebSocketRequest,
-  listener: WebSocketListener,
-  dialer?: Dialer,
-): WebSocketHandle {
+/** @param dialer - opens the socket */
+export function openWebSocket(request: WebSocketRequest, listener: WebSocketListener, dialer: Dialer): WebSocketHandle {
   const url = new URL(request.url);
-  const place = dialer?.placeOf(url) ?? url.host;
+  const place = dialer.placeOf(url);
   const dialing = new AbortController();
-  const tunnel = dialer?.tunnelTo(url, dialing.signal) ?? null;
+  const dial = dialer.dial(url, dialing.signal);
   const socket = new WebSocket(url, {
     perMessageDeflate: false,
     maxPayload: request.maxPayload ?? 4 * 1024 * 1024,
     followRedirects: false,
     // A frame with a broken character shall be one odd frame, not the end of the socket and, replayed, of the next one.
     skipUTF8Validation: true,
-    ...(dialer?.ca === undefined ? {} : { ca: dialer.ca }),
-    ...(tunnel === null ? {} : { createConnection: connectionBy(tunnel.socket) }),
+    createConnection: connectionBy(dial.socket),
   });
   let opened = false;
   let ended = false;
@@ -93,8 +89,8 @@ export function openWebSocket(
     socket.terminate();
   };
   const deadline = setTimeout(() => {
-    const dial = tunnel?.waitingFor() ?? null;
-    const waiting = dial === null ? '' : `, waiting for ${dial}`;
+    const forWhat = dial.waitingFor();
+    const waiting = forWhat === null ? '' : `, waiting for ${forWhat}`;
     notOpened(`gateway dial: not open within ${request.deadlineMs} ms (${place})${waiting}`);
   }, request.deadlineMs);
 
@@ -105,10 +101,10 @@ export function openWebSocket(
     listener.opened();
   });
   socket.on('unexpected-response', (req, response) => {
-    refusal = new TransientError(
-      'TRANSPORT',
-      `gateway refused the upgrade with HTTP ${response.statusCode} (${place})`,
-    );
+    const { statusCode: status = 0, headers } = response;
+    refusal = isRedirect(status)
+      ? new TransientError('HTTP_REDIRECT', `gateway dial: ${redirected(status, headers.location, url)} (${place})`)
+      : new TransientError('TRANSPORT', `gateway refused the upgrade with HTTP ${status} (${place})`);
     response.resume();
     req.destroy();
     end({ kind: 'not-opened', error: refusal });

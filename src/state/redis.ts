@@ -5,6 +5,7 @@
  * answered has an unknown outcome, and only its sender knows how to ask again safely. `reader` gives up soon, for commands
  * that a person waits for; `subscriber` listens.
  */
+import { setDefaultAutoSelectFamilyAttemptTimeout } from 'node:net';
 import type { RedisOptions as BullRedisOptions } from 'bullmq';
 import { type RedisOptions as AllRedisOptions, Redis } from 'ioredis';
 import { explain, FatalError } from '../errors.ts';
@@ -24,6 +25,13 @@ export type RedisAddress =
 type RedisOptions = Omit<AllRedisOptions, 'replyMapping'>;
 
 export type RedisProfile = 'queue' | 'fenced' | 'reader' | 'subscriber';
+
+/**
+ * How long one address of a name may take before the next one is tried, ms; Node's 250 never reach a Redis with A and AAAA
+ * records that is further away, and neither ioredis nor BullMQ pass on a number of our own (G03). Of the whole process:
+ * all that speaks HTTP dials by itself (http/proxy/dial-tcp.ts). Longer than a command may take makes no sense.
+ */
+setDefaultAutoSelectFamilyAttemptTimeout(1_000);
 
 const RECONNECT_CAP_MS = 500;
 /**

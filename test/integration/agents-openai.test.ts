@@ -7,6 +7,7 @@ import type { AgentTurn } from '../../src/agents/agent.ts';
 import { createAgent } from '../../src/agents/create-agent.ts';
 import type { OpenAiOptions } from '../../src/agents/openai.ts';
 import { FatalError, ProcessStopping, TransientError } from '../../src/errors.ts';
+import { PACKERS, repeated, send } from '../support/endless-body.ts';
 import { message, QQ } from '../support/inbound.ts';
 
 interface Call {
@@ -133,6 +134,36 @@ const whole =
       JSON.stringify({ object: 'chat.completion', choices: [{ index: 0, message, finish_reason: 'stop' }] }),
     );
   };
+
+const MUCH = 512 * 1024 * 1024;
+const endless =
+  (line: string): Behaviour =>
+  (response) => {
+    stream(response).write(line);
+    void send(repeated('x', MUCH), response);
+  };
+const packed =
+  (name: 'gzip' | 'br', piece: string): Behaviour =>
+  (response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': name });
+    void send(repeated(piece, MUCH), response, PACKERS[name]());
+  };
+const values: Behaviour = (response) => {
+  response.writeHead(200, { 'content-type': 'application/json' }).end(`{"choices":[${'{},'.repeat(1_000_000)}{}]}`);
+};
+const block = (type: string, text: string) => ({ type, [type]: type === 'text' ? text : [{ type: 'text', text }] });
+const blocks: Behaviour = (response) => {
+  stream(response);
+  for (const content of [[block('thinking', 'hm')], [block('text', 'Hello')], ' there']) {
+    response.write(`data: ${JSON.stringify({ choices: [{ index: 0, delta: { content } }] })}\n\n`);
+  }
+  response.end(`${chunk(null, 'stop')}data: [DONE]\n\n`);
+};
+const wholeBlocks: Behaviour = (response) => {
+  const content = [block('thinking', 'hm'), block('text', 'Hello'), block('text', ' there')];
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.end(JSON.stringify({ choices: [{ message: { role: 'assistant', content }, finish_reason: 'stop' }] }));
+};
 
 describe('OpenAiAgent', () => {
   it('takes a whole answer from a server that knows no streaming', async () => {
@@ -277,6 +308,87 @@ describe('OpenAiAgent', () => {
     expect(JSON.stringify(error, Object.getOwnPropertyNames(error as object)) + (error as Error).stack).not.toContain(
       'sk-secret-1',
     );
+  });
+
+  it.each([
+    ['streamed', says('é'.repeat(1024 * 1024), 'é'.repeat(1024 * 1024), '!')],
+    ['whole', whole(`${'é'.repeat(2 * 1024 * 1024)}!`)],
+    ['whole, and longer than any text may be in JSON', whole('x'.repeat(17 * 1024 * 1024))],
+    ['streamed in one line', says('x'.repeat(1024 * 1024))],
+    ['streamed in a line that does not end', endless('data: x')],
+    ['streamed as a comment that does not end', endless(': x')],
+    ['packed', packed('gzip', 'data: {"choices":[{"delta":{"content":"bomb bomb bomb bomb "}}]}\n\n')],
+    ['packed, without a line', packed('br', ' ')],
+    ['of too many values', values],
+  ])('refuses an answer that is too long, and does not ask for it again: %s (H3)', async (_, behaviour) => {
+    const api = await startApi(behaviour);
+    const asking = openai(api.url, { maxRetries: 3, timeoutMs: 20_000 }).reply(turn(), signal());
+    await expect(asking).rejects.toBeInstanceOf(FatalError);
+    await expect(asking).rejects.toThrow(/more than|longer than/);
+    expect(api.calls).toHaveLength(1);
+  });
+
+  it.each([
+    ['streamed', says('x'.repeat(900_000), ...Array<string>(3).fill('é'.repeat(500_000)))],
+    ['whole', whole('é'.repeat(1024 * 1024))],
+  ])('takes a long answer: %s', async (_, behaviour) => {
+    const api = await startApi(behaviour);
+    const [reply] = await openai(api.url).reply(turn(), signal());
+    expect(Buffer.byteLength(reply?.text ?? '')).toBeGreaterThanOrEqual(2 * 1024 * 1024);
+  });
+
+  it.each([301, 302, 307, 308])(
+    'follows no redirect (HTTP %i), and says where it would have gone (H3)',
+    async (status) => {
+      const other = await startApi(says('not for you'));
+      const location = other.url.replace('127.0.0.1', 'localhost');
+      const api = await startApi((response) => void response.writeHead(status, { location }).end());
+      await expect(openai(api.url).reply(turn(), signal())).rejects.toThrow(
+        `redirected to ${new URL(location).host} (HTTP ${status}), which is not followed`,
+      );
+      expect(other.calls).toHaveLength(0);
+    },
+  );
+
+  it('asks for the answer as it is, and reads 4 KiB of a refusal', async () => {
+    const api = await startApi((response) => void response.writeHead(400).end(`{"error":"${'x'.repeat(60_000)}"}`));
+    const asking = openai(api.url).reply(turn(), signal());
+    await expect(asking).rejects.toBeInstanceOf(FatalError);
+    const { message } = (await asking.catch((error: unknown) => error)) as Error;
+    expect(message.length).toBeLessThan(600);
+    expect(api.calls[0]?.headers['accept-encoding']).toBe('identity');
+  });
+
+  it.each([
+    ['streamed', blocks],
+    ['whole', wholeBlocks],
+  ])('takes the text of an answer in blocks, and nothing that was thought: %s (G07)', async (_, behaviour) => {
+    const api = await startApi(behaviour);
+    expect(await openai(api.url).reply(turn(), signal())).toMatchObject([{ text: 'Hello there' }]);
+  });
+
+  it.each([
+    'null',
+    '7',
+    '"text"',
+    '[]',
+    '{"choices":null}',
+    '{"choices":{"0":{}}}',
+    '{"choices":[null]}',
+    '{"choices":[{"delta":7}]}',
+  ])('passes over an event that says nothing: %s', async (data) => {
+    const api = await startApi((response) => {
+      stream(response).write(`data: ${data}\n\n`);
+      response.end(`${chunk('fine')}data: [DONE]\n\n`);
+    });
+    expect(await openai(api.url).reply(turn(), signal())).toMatchObject([{ text: 'fine' }]);
+  });
+
+  it('never repeats the API key from an error inside the stream', async () => {
+    const api = await startApi((response) =>
+      stream(response).end('data: {"error":{"message":"bad key sk-secret-1"}}\n\n'),
+    );
+    await expect(openai(api.url, { apiKey: 'sk-secret-1' }).reply(turn(), signal())).rejects.toThrow('bad key ***');
   });
 
   it('cuts the call when its signal aborts, and passes the reason on', async () => {

@@ -118,4 +118,31 @@ describe('WebhookAgent', () => {
     const hook = await startHook(sends(401, '{}'));
     await expect(webhook(hook.url).reply(turn(), signal())).rejects.toBeInstanceOf(FatalError);
   });
+
+  it.each([
+    ['more than 4 MiB of text', JSON.stringify({ text: `${'é'.repeat(2 * 1024 * 1024)}!` })],
+    ['of several replies together', JSON.stringify({ replies: Array(5).fill({ text: 'x'.repeat(1_000_000) }) })],
+    ['more JSON than files could make', JSON.stringify({ text: 'ok', files: ['A'.repeat(32 * 1024 * 1024)] })],
+    ['a thousand and one replies', JSON.stringify({ replies: Array(1_001).fill({ text: 'x' }) })],
+    ['a million replies that are none', `{"replies":[${'{},'.repeat(1_000_000)}{}]}`],
+  ])('gives a turn up whose answer is too long: %s (H3)', async (_, body) => {
+    const hook = await startHook(sends(200, body));
+    const asking = webhook(hook.url).reply(turn(), signal());
+    await expect(asking).rejects.toBeInstanceOf(FatalError);
+    await expect(asking).rejects.toThrow(/more than|longer than/);
+  });
+
+  it('takes an answer with 20 MiB of files in base64 beside its text', async () => {
+    const hook = await startHook(
+      sends(200, JSON.stringify({ text: 'ok', files: [Buffer.alloc(20 * 1024 * 1024).toString('base64')] })),
+    );
+    expect(await webhook(hook.url).reply(turn(), signal())).toMatchObject([{ text: 'ok' }]);
+  });
+
+  it('follows no redirect, and says where it would have gone', async () => {
+    const hook = await startHook((response) => void response.writeHead(307, { location: 'http://evil.test/?x' }).end());
+    await expect(webhook(hook.url).reply(turn(), signal())).rejects.toThrow(
+      'agent webhook: redirected to evil.test (HTTP 307), which is not followed',
+    );
+  });
 });

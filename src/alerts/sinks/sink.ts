@@ -26,3 +26,5 @@ export type SinkOutcome =
 
 /** Bound of one attempt, ms. */
 export const SEND_DEADLINE_MS = 10_000;
+/** Of an answer only the status is wanted: a long one is a receipt all the same. */
+export const RECEIPT = { enoughBytes: 4 * 1024 } as const;

@@ -5,7 +5,7 @@
  * @see https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks, read 2026-11-22
  */
 import type { HttpClient } from '../../http/client.ts';
-import { SEND_DEADLINE_MS, type Sink } from './sink.ts';
+import { RECEIPT, SEND_DEADLINE_MS, type Sink } from './sink.ts';
 import { expectReceipt } from './webhook.ts';
 
 export interface SlackSinkOptions {
@@ -19,7 +19,13 @@ export function createSlackSink({ name, url, http }: SlackSinkOptions): Sink {
     name,
     worksWithoutRedis: true,
     async send({ text }, { signal }) {
-      const call = { method: 'POST', url, json: { text: escaped(text) }, deadlineMs: SEND_DEADLINE_MS } as const;
+      const call = {
+        method: 'POST',
+        url,
+        json: { text: escaped(text) },
+        deadlineMs: SEND_DEADLINE_MS,
+        ...RECEIPT,
+      } as const;
       expectReceipt(await http.request({ ...call, what: 'alert to Slack' }, { signal }), 'the Slack webhook');
       return { kind: 'sent' };
     },

@@ -6,7 +6,7 @@
 import { TransientError } from '../../errors.ts';
 import type { HttpAnswer, HttpClient } from '../../http/client.ts';
 import { signatureHeaders } from '../../http/signature.ts';
-import { SEND_DEADLINE_MS, type Sink } from './sink.ts';
+import { RECEIPT, SEND_DEADLINE_MS, type Sink } from './sink.ts';
 
 export interface WebhookSinkOptions {
   readonly name: string;
@@ -24,7 +24,14 @@ export function createWebhookSink({ name, url, secret, http }: WebhookSinkOption
         'idempotency-key': notification.id,
         ...signatureHeaders(secret, JSON.stringify(notification), Date.now()),
       };
-      const call = { method: 'POST', url, headers, json: notification, deadlineMs: SEND_DEADLINE_MS } as const;
+      const call = {
+        method: 'POST',
+        url,
+        headers,
+        json: notification,
+        deadlineMs: SEND_DEADLINE_MS,
+        ...RECEIPT,
+      } as const;
       expectReceipt(await http.request({ ...call, what: 'alert webhook' }, { signal }), 'the alert webhook');
       return { kind: 'sent' };
     },

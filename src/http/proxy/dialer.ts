@@ -1,42 +1,41 @@
 /**
- * Sockets to platforms, by the route of each target: straight, or through a tunnel with TLS to the target inside it.
- * HTTP and WebSocket share it. TLS is always checked against the target's own name; that to an https proxy, which is
+ * Sockets to everything outside, by the route of each target: straight, or through a tunnel with TLS to the target inside
+ * it. HTTP and WebSocket share it. TLS is always checked against the target's own name; that to an https proxy, which is
  * outside of it, against the proxy's.
  */
 import type { Socket } from 'node:net';
-import { buildConnector } from 'undici';
-import { describeProxy, hostPort, type ProxyAddress } from './proxy-url.ts';
-import { describeRoute, type Router } from './route.ts';
-import { detailOf, failure, openTunnel, type TunnelTarget } from './tunnel.ts';
+import type { buildConnector } from 'undici';
+import type { Lookup } from './dial-tcp.ts';
+import { describeProxy, hostPort } from './proxy-url.ts';
+import { createReach, type Reach, type ReachOptions } from './reach.ts';
+import { describeRoute, type Route, type Router } from './route.ts';
+import { detailOf, failure, openTunnel, TunnelFailure, type TunnelTarget } from './tunnel.ts';
 
-export interface DialerOptions {
+export interface DialerOptions extends ReachOptions {
   readonly router: Router;
   /** Bound of one dial to the end of TLS, ms. @defaultValue 5000 */
   readonly timeoutMs?: number;
-  /** Authorities to trust, PEM. @defaultValue those of Node, with NODE_EXTRA_CA_CERTS */
-  readonly ca?: string | undefined;
 }
 
 export interface Dialer {
   /** For undici's pools. */
   readonly connect: buildConnector.connector;
   /**
-   * Dials for a WebSocket; `null` where the route is direct, which `ws` can do by itself.
+   * Dials for a WebSocket.
    *
-   * @param signal - cuts the dial
+   * @param signal - cuts the dial, and bounds it
    */
-  tunnelTo(url: URL, signal: AbortSignal): PendingDial | null;
+  dial(url: URL, signal: AbortSignal): PendingDial;
   /** For reasons: the host, and the proxy where there is one: `api.example via http proxy 10.0.0.1:3128`. */
   placeOf(url: URL): string;
-  /** What a dial of {@link connect} to this URL's origin is waiting for; `null` when none is out. */
+  /** What a dial of {@link connect} to this URL's origin is waiting for; `null` when none is out, or it goes straight. */
   waitingFor(url: URL): string | null;
-  readonly ca: string | undefined;
 }
 
 export interface PendingDial {
-  /** Rejects with TunnelFailure, or the signal's reason. */
+  /** Rejects with TunnelFailure, the system's error where the route is direct, or the signal's reason. */
   readonly socket: Promise<Socket>;
-  /** Completes "waiting for …"; `null` when the socket stands. */
+  /** Completes "waiting for …"; `null` when the socket stands, or the route is direct. */
   waitingFor(): string | null;
 }
 
@@ -46,25 +45,17 @@ interface SecureTarget extends TunnelTarget {
   readonly servername: string | undefined;
 }
 
-export function createDialer({ router, timeoutMs = 5_000, ca }: DialerOptions): Dialer {
-  const trust: Trust = ca === undefined ? {} : { ca };
-  const straight = buildConnector({ ...trust, timeout: timeoutMs });
+export function createDialer({ router, timeoutMs = 5_000, ...options }: DialerOptions): Dialer {
+  const means = { reach: createReach(options), lookup: options.lookup };
   const out = new Map<string, Set<PendingDial>>();
 
   const connect: buildConnector.connector = (to, callback) => {
     const url = new URL(`${to.protocol}//${to.host ?? hostPort(to.hostname, Number(to.port))}`);
     const route = router(url);
-    if (route.kind === 'direct') return straight(to, callback);
-    const secure = to.protocol === 'https:';
-    const port = to.port === '' ? (secure ? 443 : 80) : Number(to.port);
-    const target = { host: to.hostname, port, secure, servername: to.servername };
+    const target = { ...placeOfUrl(url), servername: to.servername };
     const limit = new AbortController();
-    const pending = dial(route.proxy, target, trust, limit.signal);
-    const timer = setTimeout(() => {
-      limit.abort(
-        failure(route.proxy, target, `no tunnel within ${timeoutMs} ms, waiting for ${pending.waitingFor()}`),
-      );
-    }, timeoutMs);
+    const pending = dial(route, target, means, limit.signal);
+    const timer = setTimeout(() => limit.abort(tooLate(route, target, pending, timeoutMs)), timeoutMs);
     const others = out.get(url.origin) ?? new Set();
     out.set(url.origin, others.add(pending));
     pending.socket
@@ -81,15 +72,7 @@ export function createDialer({ router, timeoutMs = 5_000, ca }: DialerOptions): 
 
   return {
     connect,
-    ca,
-    tunnelTo(url, signal) {
-      const route = router(url);
-      if (route.kind === 'direct') return null;
-      const secure = url.protocol === 'wss:';
-      const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
-      const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port);
-      return dial(route.proxy, { host, port, secure, servername: undefined }, trust, signal);
-    },
+    dial: (url, signal) => dial(router(url), placeOfUrl(url), means, signal),
     placeOf(url) {
       const route = router(url);
       return route.kind === 'direct' ? url.host : `${url.host} via ${describeRoute(route)}`;
@@ -101,49 +84,50 @@ export function createDialer({ router, timeoutMs = 5_000, ca }: DialerOptions): 
   };
 }
 
-interface Trust {
-  readonly ca?: string;
+function placeOfUrl({ protocol, hostname, port }: URL): SecureTarget {
+  const secure = protocol === 'https:' || protocol === 'wss:';
+  const host = hostname.replace(/^\[(.*)\]$/, '$1');
+  return { host, port: port === '' ? (secure ? 443 : 80) : Number(port), secure, servername: undefined };
 }
 
-function dial(proxy: ProxyAddress, target: SecureTarget, trust: Trust, signal: AbortSignal): PendingDial {
+function tooLate(route: Route, target: SecureTarget, pending: PendingDial, ms: number): Error {
+  if (route.kind === 'direct') return Object.assign(new Error(`no connection within ${ms} ms`), { code: 'ETIMEDOUT' });
+  return failure(route.proxy, target, `no tunnel within ${ms} ms, waiting for ${pending.waitingFor()}`);
+}
+
+interface Means {
+  readonly reach: Reach;
+  readonly lookup: Lookup | undefined;
+}
+
+function dial(route: Route, target: SecureTarget, means: Means, signal: AbortSignal): PendingDial {
+  const { reach } = means;
+  if (route.kind === 'direct') return { socket: reach(reachable(target), { signal }), waitingFor: () => null };
+  const { proxy } = route;
   let waitingFor: string | null = null;
   const onWait = (forWhat: string) => {
     waitingFor = forWhat;
   };
-  // To the proxy, and for TLS in the tunnel. Without a bound of its own: the signal cuts whatever socket there is.
-  const reach = buildConnector({ ...trust, timeout: 0, signal });
   const run = async () => {
-    const socket = await openTunnel(proxy, target, { reach, onWait, signal });
+    const tunnel = await openTunnel(proxy, target, { ...means, onWait, signal });
     if (target.secure) onWait(`TLS with ${hostPort(target.host, target.port)} behind ${describeProxy(proxy)}`);
-    const ready = target.secure ? await secured(socket, proxy, target, reach, signal) : socket;
+    const ready = target.secure ? await reach({ ...reachable(target), httpSocket: tunnel }, { signal }) : tunnel;
     waitingFor = null;
     return ready;
   };
-  return { socket: run(), waitingFor: () => waitingFor };
+  const inWords = (error: unknown): never => {
+    if (error instanceof TunnelFailure || signal.aborted) throw error;
+    throw failure(proxy, target, `TLS with the target failed behind the proxy (${detailOf(error)})`, error);
+  };
+  return { socket: run().catch(inWords), waitingFor: () => waitingFor };
 }
 
-function secured(
-  tunnel: Socket,
-  proxy: ProxyAddress,
-  target: SecureTarget,
-  reach: buildConnector.connector,
-  signal: AbortSignal,
-): Promise<Socket> {
-  const { host, port, servername } = target;
-  const to = {
+function reachable({ host, port, secure, servername }: SecureTarget): Parameters<Reach>[0] {
+  return {
     hostname: host,
     host: hostPort(host, port),
-    protocol: 'https:',
+    protocol: secure ? 'https:' : 'http:',
     port: String(port),
-    httpSocket: tunnel,
     ...(servername === undefined ? {} : { servername }),
   };
-  return new Promise((resolve, reject) => {
-    reach(to, (...[error, socket]) => {
-      if (error === null) return resolve(socket);
-      tunnel.destroy();
-      const why = `TLS with the target failed behind the proxy (${detailOf(error)})`;
-      reject(signal.aborted ? signal.reason : failure(proxy, target, why, error));
-    });
-  });
 }

@@ -6,11 +6,13 @@
  * Plain `http:` and `ws:` targets go through CONNECT as well (undici's own default): a proxy that sees no requests cannot
  * cache, rewrite or repeat them.
  */
-import { lookup } from 'node:dns/promises';
 import type { Socket } from 'node:net';
 import { SocksClient } from 'socks';
 import { type buildConnector, Client } from 'undici';
+import { firstToSucceed } from '../../async/first-to-succeed.ts';
+import { addressesOf, type Lookup, NEXT_ADDRESS_AFTER_MS } from './dial-tcp.ts';
 import { basicAuthorization, describeProxy, hostPort, type ProxyAddress } from './proxy-url.ts';
+import type { Reach } from './reach.ts';
 
 /** The message is the whole reason, in words a search finds; it names proxy and target, and no credentials. */
 export class TunnelFailure extends Error {
@@ -23,8 +25,10 @@ export interface TunnelTarget {
 }
 
 export interface TunnelOptions {
-  /** Opens the socket to the proxy, with TLS for `https`; obeys the signal. */
-  readonly reach: buildConnector.connector;
+  /** Opens the socket to the proxy, with TLS for `https`. */
+  readonly reach: Reach;
+  /** For targets that are looked up here. @defaultValue the system's */
+  readonly lookup?: Lookup | undefined;
   /** Told what is waited for now, to complete "waiting for …". */
   readonly onWait: (forWhat: string) => void;
   /** Cuts the attempt and its socket. */
@@ -58,12 +62,14 @@ async function openConnect(proxy: ProxyAddress, target: TunnelTarget, options: T
   const client = new Client(`${proxy.scheme}://${hostPort(proxy.host, proxy.port)}`, {
     // undici would check the proxy's certificate against the Host of the request, which is the target.
     connect: (_to, callback) =>
-      reach(placeOf(proxy), (...[error, socket]) => {
-        if (error !== null) return callback(error, null);
-        reached = true;
-        onWait(`the answer of ${describeProxy(proxy)} to CONNECT ${authority}`);
-        callback(null, socket);
-      }),
+      void reach(placeOf(proxy), { signal }).then(
+        (socket) => {
+          reached = true;
+          onWait(`the answer of ${describeProxy(proxy)} to CONNECT ${authority}`);
+          callback(null, socket);
+        },
+        (error: Error) => callback(error, null),
+      ),
     // The signal bounds the whole.
     headersTimeout: 0,
   });
@@ -84,14 +90,26 @@ async function openConnect(proxy: ProxyAddress, target: TunnelTarget, options: T
   }
 }
 
+/** Where the name is looked up here, the proxy is asked for one address after the other, side by side. */
 async function openSocks(proxy: ProxyAddress, target: TunnelTarget, options: TunnelOptions): Promise<Socket> {
-  const { reach, onWait, signal } = options;
-  const host = proxy.scheme === 'socks5h' ? target.host : await lookUpHere(proxy, target);
-  const socket = await new Promise<Socket>((resolve, reject) => {
-    reach(placeOf(proxy), (...[error, reached]) => {
-      if (error === null) resolve(reached);
-      else reject(failure(proxy, target, unreachable(proxy, error), error));
-    });
+  const { signal } = options;
+  if (proxy.scheme === 'socks5h') return askSocks(proxy, target, target.host, options);
+  return firstToSucceed(await lookUpHere(proxy, target, options), {
+    attempt: (address, cut) => askSocks(proxy, target, address, { ...options, ...cut }),
+    everyMs: NEXT_ADDRESS_AFTER_MS,
+    discard: (socket) => void socket.destroy(),
+    signal,
+  });
+}
+
+async function askSocks(
+  proxy: ProxyAddress,
+  target: TunnelTarget,
+  host: string,
+  { reach, onWait, signal }: TunnelOptions,
+): Promise<Socket> {
+  const socket = await reach(placeOf(proxy), { signal }).catch((error: unknown) => {
+    throw signal.aborted ? signal.reason : failure(proxy, target, unreachable(proxy, error), error);
   });
   onWait(`the SOCKS answer of ${describeProxy(proxy)} for ${hostPort(target.host, target.port)}`);
   const cut = () => void socket.destroy();
@@ -128,10 +146,15 @@ function placeOf({ scheme, host, port }: ProxyAddress): buildConnector.Options {
 /** The signal bounds the handshake; this only keeps the package's own 30 s away. */
 const NEVER_MS = 2 ** 31 - 1;
 
-async function lookUpHere(proxy: ProxyAddress, target: TunnelTarget): Promise<string> {
+async function lookUpHere(
+  proxy: ProxyAddress,
+  target: TunnelTarget,
+  { signal, lookup }: TunnelOptions,
+): Promise<readonly string[]> {
   try {
-    return (await lookup(target.host)).address;
+    return await addressesOf(target.host, { signal, lookup });
   } catch (error) {
+    signal.throwIfAborted();
     const why = `DNS lookup failed here (${codeOf(error)}; socks5h:// would leave it to the proxy)`;
     throw failure(proxy, target, why, error);
   }

@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { controllerForMany } from '../../../src/async/abort.ts';
-import { createHttpClient, HttpFailure, type HttpRequest, readRetryAfter } from '../../../src/http/client.ts';
+import { createHttpClient, HttpFailure, type HttpRequest } from '../../../src/http/client.ts';
+import { readRetryAfter } from '../../../src/http/whole-answer.ts';
 
 const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -117,12 +118,18 @@ describe('an answer', () => {
     expect((await client().request(get(base), { signal })).retryAfterMs).toBe(3_000);
   });
 
-  it('is not followed to another place', async () => {
-    const base = await serve(
-      (_request, response) => void response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end(),
-    );
-    expect((await client().request(get(base), { signal })).status).toBe(302);
-  });
+  it.each([301, 302, 303, 307, 308])(
+    'with status %i is not followed, and names the host it points to alone (H3)',
+    async (status) => {
+      const location = 'http://user:pw@elsewhere.test:81/path?token=secret';
+      const base = await serve((_request, response) => void response.writeHead(status, { location }).end());
+      const failure = await failureOf(client().request(get(base), { signal }));
+      expect(failure).toMatchObject({ code: 'HTTP_REDIRECT', maybeSent: true });
+      expect(failure.message).toBe(
+        `test call: redirected to elsewhere.test:81 (HTTP ${status}), which is not followed: correct the URL in the configuration`,
+      );
+    },
+  );
 });
 
 describe('Retry-After', () => {

@@ -2,6 +2,7 @@ import { createServer as createHttpServer, type Server as HttpServer } from 'nod
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { createDialer } from '../../../src/http/proxy/dialer.ts';
 import { openWebSocket, type WebSocketEnd, type WebSocketHandle } from '../../../src/http/web-socket.ts';
 
 const closers: (() => Promise<unknown>)[] = [];
@@ -32,6 +33,8 @@ async function gateway(onConnection: (socket: WebSocket, raw: Socket) => void, m
   return listen(server);
 }
 
+const straight = createDialer({ router: () => ({ kind: 'direct' }) });
+
 function dial(url: string, change: { readonly deadlineMs?: number; readonly maxPayload?: number } = {}) {
   const log: string[] = [];
   const ends: WebSocketEnd[] = [];
@@ -49,6 +52,7 @@ function dial(url: string, change: { readonly deadlineMs?: number; readonly maxP
           resolve(end);
         },
       },
+      straight,
     );
   });
   const socket = handle as unknown as WebSocketHandle;
@@ -115,12 +119,18 @@ describe('a dial', () => {
     );
   });
 
-  it.each([302, 401, 502])('that is answered with HTTP %i says so, and follows nowhere', async (status) => {
+  it.each([
+    [302, 'redirected to 127.0.0.2:1 (HTTP 302), which is not followed'],
+    [401, 'refused the upgrade with HTTP 401'],
+    [502, 'refused the upgrade with HTTP 502'],
+  ])('that is answered with HTTP %i says so, and follows nowhere', async (status, words) => {
     const server = createHttpServer();
     server.on('upgrade', (_request, socket) => {
-      socket.end(`HTTP/1.1 ${status} No\r\nLocation: ws://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n`);
+      socket.end(`HTTP/1.1 ${status} No\r\nLocation: ws://127.0.0.2:1/?secret\r\nContent-Length: 0\r\n\r\n`);
     });
-    expect(await errorOf(dial(await listen(server)).ended)).toContain(`refused the upgrade with HTTP ${status}`);
+    const error = await errorOf(dial(await listen(server)).ended);
+    expect(error).toContain(words);
+    expect(error).not.toContain('secret');
   });
 
   it('that is reset says so', async () => {
@@ -213,6 +223,7 @@ describe('an open socket', () => {
           pong: () => undefined,
           ended: resolve,
         },
+        straight,
       );
       closers.push(async () => handle.terminate());
     });
