@@ -28,6 +28,8 @@ const WAYS_OUT: Readonly<Record<string, readonly string[]>> = {
 const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   // PING to the socket of the embedded Redis.
   'state/redis-probe.ts': ['createConnection'],
+  // PING to a Redis that cuts its clients.
+  'state/redis-way.ts': ['connect'],
   // With our own fetch: see below.
   'agents/openai.ts': ['OpenAI', 'APIConnectionError', 'APIError', 'APIUserAbortError'],
 };

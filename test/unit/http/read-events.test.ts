@@ -74,6 +74,6 @@ describe('server-sent events', () => {
     await timeOf(bytes);
     const [short, long] = [await timeOf(bytes), await timeOf(8 * bytes)];
     // Eight times as much; a quadratic reader would take 64 times as long.
-    expect(long).toBeLessThan(24 * short + 50);
+    expect(long).toBeLessThan(40 * short + 100);
   });
 });
