@@ -125,14 +125,14 @@ const RULES: readonly Rule[] = [
   {
     kind: 'cluster',
     needs: 'person',
-    sign: /\b(?:MOVED|ASK) \d+|CROSSSLOT|CLUSTERDOWN|SELECT is not allowed in cluster mode/,
+    sign: /MOVED \d|ASK \d|CROSSSLOT|CLUSTERDOWN|SELECT is not allowed in cluster mode/,
     words: () => 'this is a Redis Cluster, and Holdfast needs a single Redis (or a master with Sentinels)',
     fix: () => 'name such a one in redis.url; nothing was written to the cluster',
   },
   {
     kind: 'replica',
     needs: 'time',
-    sign: /READONLY|MASTERDOWN|UNBLOCKED.*(?:replica|slave)|NOREPLICAS/,
+    sign: /READONLY|MASTERDOWN|UNBLOCKED|NOREPLICAS/,
     words: () => 'this Redis takes no writes: it is a replica, or a failover is under way',
     fix: () => 'if it stays so, name the master in redis.url, or set redis.sentinels',
   },
