@@ -4,6 +4,7 @@
  */
 export type * from './adapters/adapter.ts';
 export { aside } from './adapters/aside.ts';
+export { elementsAt, isTooDeep, numberAt } from './adapters/json-scan.ts';
 export { splitText } from './adapters/split.ts';
 export { untilDrained } from './adapters/until-drained.ts';
 export { childController, settledWithin, sleep, withDeadline } from './async/abort.ts';

@@ -92,6 +92,7 @@ adapter
           },
         }),
     },
+    reading: { active: false, one: () => Promise.reject(new Error('nothing is read one by one here')) },
     clock: systemClock,
     log,
     assertHeld: () => undefined,

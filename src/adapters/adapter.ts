@@ -138,6 +138,8 @@ export interface HoldContext {
   readonly budget: Budget;
   /** The only way to the platform: it follows the connection's proxy settings, and ends with the tenure. */
   readonly transport: Transport;
+  /** While it is active, events are read through it, one by one. */
+  readonly reading: CarefulReading;
   readonly clock: Clock;
   readonly log: Logger;
   /** Throws FencedError when the lease may have run out; called before anything is sent for the connection. */
@@ -177,6 +179,32 @@ export interface InboundSink {
   readonly storedCursor: Cursor | null;
   /** Waits until all that was pushed is stored. @throws when it can't be: fenced, or `signal` aborted */
   flush(options: { signal: AbortSignal }): Promise<void>;
+}
+
+/**
+ * For events that kill whoever reads them. The holder before died and had stored nothing: until {@link active} is false,
+ * the adapter reads each event through {@link one} and has no more than one in hand. As a rule it is never active.
+ */
+export interface CarefulReading {
+  readonly active: boolean;
+  /**
+   * Stores what was pushed before, notes the position, then calls `read` or, where earlier holders died of this event,
+   * `passOver`; resolves when what they pushed is stored.
+   *
+   * @throws FencedError, or the signal's reason: the event was not read
+   */
+  one(event: EventToRead): Promise<void>;
+}
+
+export interface EventToRead {
+  /** Names the event's place within the connection: the same each time the platform hands it out. */
+  readonly position: string;
+  /** As it came. It must have been looked at in no way that could be the deadly one: see adapters/json-scan.ts. */
+  readonly raw: string;
+  /** Reads it and pushes what it is, with the cursor after it. Synchronous: when it returns, it did no harm. */
+  read(): void;
+  /** Pushes a record of kind `malformed` with the reason, and the cursor after the event, without looking into it. */
+  passOver(why: string): void;
 }
 
 export type ConnectingPhase = 'discovering' | 'dialing' | 'authenticating' | 'replaying';

@@ -23,6 +23,8 @@ export interface HttpRequest extends HttpCall {
    * status of 400 and above 4 KiB
    */
   readonly enoughBytes?: number;
+  /** Parse the answer when `json` is first asked for: its text may be worth a look before. */
+  readonly readLater?: true;
 }
 
 export interface HttpStreamRequest extends HttpCall {
@@ -124,6 +126,7 @@ export function createHttpSockets(options: HttpSocketsOptions = {}): HttpSockets
           const bounds = {
             mostBytes: request.maxBodyBytes ?? maxBodyBytes,
             enoughBytes: request.enoughBytes ?? Infinity,
+            readLater: request.readLater ?? false,
           };
           return readWhole(begin(request, body, signal, cuts), bounds);
         },

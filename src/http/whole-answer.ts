@@ -20,6 +20,8 @@ export interface BodyBounds {
   readonly mostBytes: number;
   /** What comes behind these is of no interest and not read, bytes. */
   readonly enoughBytes: number;
+  /** `json` is parsed when it is first asked for, and throws then what reading would have thrown. */
+  readonly readLater: boolean;
 }
 
 /** Of an answer that says no, bytes. Whoever says no in more words than that says nothing that we would read. */
@@ -47,7 +49,7 @@ export function readWhole(options: ExchangeOptions, bounds: BodyBounds): Promise
       end() {
         const encoding = head.headers['content-encoding'];
         const bytes = Buffer.concat(chunks);
-        const body = { what: options.call.what, head, mostBytes, enoughBytes };
+        const body = { what: options.call.what, head, mostBytes, enoughBytes, readLater: bounds.readLater };
         if (encoding === undefined) settle(() => answer(body, bytes.subarray(0, enoughBytes)));
         else unpackWhole(body, bytes, encoding).then((plain) => settle(() => answer(body, plain)), reject);
       },
@@ -68,6 +70,7 @@ interface ReceivedBody {
   readonly head: AnswerHead;
   readonly mostBytes: number;
   readonly enoughBytes: number;
+  readonly readLater: boolean;
 }
 
 async function unpackWhole({ what, ...body }: ReceivedBody, packed: Buffer, encoding: string): Promise<Buffer> {
@@ -91,10 +94,18 @@ async function unpackWhole({ what, ...body }: ReceivedBody, packed: Buffer, enco
   }
 }
 
-function answer({ what, head }: ReceivedBody, bytes: Buffer): HttpAnswer {
+function answer({ what, head, readLater }: ReceivedBody, bytes: Buffer): HttpAnswer {
   const { status, headers } = head;
-  const json = parseBounded(bytes, what);
-  return { status, headers, text: bytes.toString('utf8'), json, retryAfterMs: readRetryAfter(headers['retry-after']) };
+  const whole = { status, headers, text: bytes.toString('utf8'), retryAfterMs: readRetryAfter(headers['retry-after']) };
+  if (!readLater) return { ...whole, json: parseBounded(bytes, what) };
+  let read: { readonly json: unknown } | undefined;
+  return {
+    ...whole,
+    get json() {
+      read ??= { json: parseBounded(bytes, what) };
+      return read.json;
+    },
+  };
 }
 
 export function tooLong(what: string, mostBytes: number): AnswerTooLong {

@@ -21,6 +21,7 @@ import { keepWarm } from '../workers/keep-warm.ts';
 import { leaseMargin } from '../workers/lease-clock.ts';
 import { LeaseKeeper } from '../workers/lease-keeper.ts';
 import type { HoldDeps, PumpRequest } from '../workers/tenure.ts';
+import { Turnstile } from '../workers/turnstile.ts';
 import { startWatchdog } from '../workers/watchdog.ts';
 import type { CredentialStore } from './credentials.ts';
 import type { LiveConfig } from './live-config.ts';
@@ -88,6 +89,7 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     openTransport,
     budgetFor: (platform, account) => createBudget(fenced, keys, platform, account),
     openPump: (request) => openPump(options, slots, request),
+    turnstile: new Turnstile(),
     pace: createAttemptPace(),
     measurements: options.measurements,
     timings: {

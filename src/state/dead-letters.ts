@@ -18,7 +18,8 @@ import type { RedisClient } from './redis.ts';
 export type DeadLetterOutcome = 'rejected' | 'agent-refused' | 'too-late' | 'unknown' | 'crashed';
 
 export interface NewDeadLetter {
-  readonly kind: 'turn' | 'send';
+  /** `event`: one that could not be read without harm; it is kept to be looked at, and cannot be tried again. */
+  readonly kind: 'turn' | 'send' | 'event';
   readonly outcome: DeadLetterOutcome;
   readonly code: string;
   /** In words. Never a secret. */

@@ -42,7 +42,7 @@ export async function retryDeadMessage(client: RedisClient, keys: Keys, name: st
   const id = (await listConnectionIds(client, keys)).find((known) => known === connection);
   if (id === undefined) return false;
   const letter = (await listDeadLetters(client, keys, id)).find((one) => one.id === letterId);
-  if (letter === undefined) return false;
+  if (letter === undefined || letter.kind === 'event') return false;
   const woken =
     letter.kind === 'turn'
       ? await retryTurnLetter(client, keys, id, letter)

@@ -157,6 +157,11 @@ export class ConnectionKeys {
     return this.#at('records');
   }
 
+  /** Hash: the event that was read last while reading was dangerous: position, token, open, deaths, poison. */
+  get reading() {
+    return this.#at('reading');
+  }
+
   /** Hash: restarts after bugs: count, notBefore. */
   get restarts() {
     return this.#at('restarts');

@@ -30,6 +30,8 @@ export type Claim =
       readonly bugs: number;
       /** Ms since the holder before, another worker that was lost, was last heard of; `null`: no such takeover. */
       readonly lostForMs: number | null;
+      /** The holder before died and had stored no event: they must be read one by one. */
+      readonly careful: boolean;
     };
 
 export interface Claimant {
@@ -52,7 +54,7 @@ export async function claimLease(
     runScript(
       client,
       claimScript,
-      [k.lease, k.cursor, k.counters, k.wishes, k.heartbeat, k.history, k.restarts],
+      [k.lease, k.cursor, k.counters, k.wishes, k.heartbeat, k.history, k.restarts, k.reading],
       [claimant.worker, claimant.incarnation, claimant.jobToken, leaseMs],
     ),
   )) as [string, ...(string | number)[]];
@@ -67,6 +69,7 @@ export async function claimLease(
     restartWish: Number(answer[3]),
     bugs: Number(answer[4]),
     lostForMs: answer[5] === '' || answer[5] === undefined ? null : Number(answer[5]),
+    careful: answer[6] === '1',
   };
 }
 

@@ -9,6 +9,7 @@ import { DrainRequested, explain, FatalError, FencedError } from '../errors.ts';
 import type { ConnectionId } from '../model.ts';
 import { claimLease } from '../state/leases.ts';
 import { createAttemptGate } from './attempt-gate.ts';
+import { createCarefulReading } from './careful-reading.ts';
 import { closeTenure } from './close-tenure.ts';
 import type { HealthRecorder } from './health-recorder.ts';
 import { createHostDoubt } from './host-doubt.ts';
@@ -122,6 +123,18 @@ async function runAdapter(
       }),
       budget: deps.budgetFor(desired.platform, adapter.accountOf(desired.options)),
       transport,
+      reading: createCarefulReading({
+        client: deps.client,
+        keys: deps.keys,
+        connection: desired.id,
+        token: claim.token,
+        needed: claim.careful,
+        sink: pump.sink,
+        turnstile: deps.turnstile,
+        clock,
+        log,
+        signal: stop.signal,
+      }),
       clock,
       log,
       assertHeld,

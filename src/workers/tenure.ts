@@ -16,6 +16,7 @@ import type { Credentials } from './credentials.ts';
 import type { JobView } from './job-view.ts';
 import type { Instant } from './lease-clock.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
+import type { Turnstile } from './turnstile.ts';
 
 export interface HoldTimings {
   readonly leaseMs: number;
@@ -40,6 +41,8 @@ export interface HoldDeps {
   openTransport(secrets: Secrets): OwnedTransport;
   budgetFor(platform: string, account: string): Budget;
   openPump(request: PumpRequest): { readonly sink: InboundSink; close(): Promise<void> };
+  /** Of the process: while reading is dangerous, one event is read at a time. */
+  readonly turnstile: Turnstile;
   /** Of the process, so that hundreds of connections do not dial all at once. */
   readonly pace: AttemptPace;
   /** @defaultValue nothing is measured */

@@ -11,6 +11,7 @@ import {
   ConfigError,
   type Cursor,
   childController,
+  elementsAt,
   explain,
   FatalError,
   type HoldContext,
@@ -18,6 +19,7 @@ import {
   HttpFailure,
   type InboundEvent,
   type JsonValue,
+  numberAt,
   type OutboundPart,
   type Secrets,
   type Sender,
@@ -119,6 +121,7 @@ function tokenOf({ token = '' }: Secrets): string {
 
 /** `oldest`: the first number that the platform still has, or will give. */
 const answerSchema = z.object({ events: z.array(z.unknown()), oldest: z.int(), next: z.int() });
+type Polled = z.infer<typeof answerSchema> & { readonly text: string };
 const eventSchema = z.object({
   id: z.int(),
   kind: z.string(),
@@ -170,9 +173,9 @@ class Poller {
       for (let isLive = false; ; isLive = true) {
         // Asking acknowledges what came before, so that must be stored first.
         if (!(await this.#isStored())) return { reason: 'storage is full or away: not polling until it drains' };
-        const events = await this.#poll(isLive ? this.#caller.options.pollMs : 0, call.signal);
+        const answer = await this.#poll(isLive ? this.#caller.options.pollMs : 0, call.signal);
         if (!isLive) this.#proven();
-        this.#take(events);
+        await this.#read(answer);
       }
     } catch (error) {
       if (!(error instanceof TransientError)) throw error;
@@ -185,7 +188,7 @@ class Poller {
     return (await settledWithin(sink.flush({ signal: this.#stop }), STORE_PATIENCE_MS)) && !sink.full;
   }
 
-  async #poll(waitMs: number, signal: AbortSignal): Promise<z.infer<typeof answerSchema>> {
+  async #poll(waitMs: number, signal: AbortSignal): Promise<Polled> {
     const { health, clock, assertHeld } = this.#context;
     const deadlineMs = waitMs + ANSWER_MS;
     if (waitMs === 0) health.connecting('replaying', clock.now() + deadlineMs);
@@ -198,7 +201,7 @@ class Poller {
     if (!read.success) throw new TransientError('HTTP_BODY', 'a poll was answered with what is no list of events');
     health.roundTrip();
     health.frame();
-    return read.data;
+    return { ...read.data, text: answer.text };
   }
 
   /** Only the platform's own answer proves anything. */
@@ -213,7 +216,25 @@ class Poller {
     sink.push(events, null);
   }
 
-  #take({ events, oldest, next }: z.infer<typeof answerSchema>): void {
+  /** As a rule all at once. After a holder that died over an event, one by one: each as text until the core says so. */
+  async #read(answer: Polled): Promise<void> {
+    const { reading, sink, clock } = this.#context;
+    if (!reading.active) {
+      this.#take(answer);
+      return;
+    }
+    for (const raw of elementsAt(answer.text, 'events') ?? []) {
+      const id = numberAt(raw, 'id') ?? answer.next;
+      await reading.one({
+        position: String(id),
+        raw,
+        read: () => this.#take({ ...answer, events: [JSON.parse(raw)], next: id + 1 }),
+        passOver: (why) => sink.push([aside('malformed', why, raw, clock.now(), String(id))], this.#cursor(id + 1)),
+      });
+    }
+  }
+
+  #take({ events, oldest, next }: Polled): void {
     const { sink, clock } = this.#context;
     const stored = this.#positionOf(sink.storedCursor);
     const inbound = events.map((event) => toInboundEvent(event, clock.now()));

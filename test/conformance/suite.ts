@@ -9,6 +9,7 @@ import { itReadsWhatComes } from './scenarios/content.ts';
 import { itSurvivesCrashes } from './scenarios/crash.ts';
 import { itDiagnoses } from './scenarios/diagnosis.ts';
 import { itLetsGo } from './scenarios/letting-go.ts';
+import { itPassesOverPoison } from './scenarios/poison.ts';
 import { itMinds } from './scenarios/refusals.ts';
 import { itSends } from './scenarios/sending.ts';
 import { itWaitsForStorage } from './scenarios/storage.ts';
@@ -19,6 +20,7 @@ export function describeConformance(harness: ConformanceHarness): void {
   describe.concurrent(`an adapter for ${harness.name}`, () => {
     itKeepsItsRecord(harness);
     itSurvivesCrashes(harness);
+    itPassesOverPoison(harness);
     itSurvivesTransport(harness);
     itMinds(harness);
     itDiagnoses(harness);

@@ -20,7 +20,7 @@ import { Store, type StoreSink } from './store.ts';
 
 export type Hold = Held<StoreSink> & { readonly transport: ObservedTransport };
 
-type HoldChange = Partial<Pick<HoldOptions<StoreSink>, 'budget' | 'assertHeld' | 'options' | 'secrets'>> & {
+type HoldChange = Partial<Pick<HoldOptions<StoreSink>, 'budget' | 'assertHeld' | 'options' | 'secrets' | 'reading'>> & {
   /** @defaultValue the world's */
   readonly store?: Store;
 };

@@ -1,4 +1,5 @@
 /** A connection worker: production's fetch loop, lease keeper, holds and pumps, with simulated clients and adapter. */
+
 import { sleep } from '../../src/async/abort.ts';
 import type { WorkerId } from '../../src/model.ts';
 import { createBudget } from '../../src/state/budget.ts';
@@ -9,6 +10,7 @@ import { fairShare } from '../../src/workers/fair-share.ts';
 import { createInboundPump } from '../../src/workers/inbound-pump.ts';
 import { LeaseKeeper } from '../../src/workers/lease-keeper.ts';
 import type { HoldDeps } from '../../src/workers/tenure.ts';
+import { Turnstile } from '../../src/workers/turnstile.ts';
 import { credentialsWith } from '../support/credentials.ts';
 import { openDirect } from '../support/direct-transport.ts';
 import type { Invariants } from './invariants.ts';
@@ -44,6 +46,7 @@ export function runConnections(sim: Sim, invariants: Invariants, member: Member,
     credentialsOf: credentialsWith(),
     openTransport: openDirect,
     budgetFor: (platform, account) => createBudget(fenced, keys, platform, account),
+    turnstile: new Turnstile(),
     openPump: ({ connectionId, ...request }) => {
       const pump = createInboundPump({
         ...request,

@@ -9,6 +9,7 @@ import type {
   AttemptCause,
   Budget,
   BudgetLimit,
+  CarefulReading,
   ConnectingPhase,
   HoldContext,
   InboundSink,
@@ -20,6 +21,7 @@ import { DrainRequested } from '../../src/errors.ts';
 import type { OwnedTransport } from '../../src/http/transport.ts';
 import { type Cursor, connectionId, type InboundEvent, type JsonValue } from '../../src/model.ts';
 import { openDirect } from './direct-transport.ts';
+import { NEVER_CAREFUL } from './reading.ts';
 
 export interface Pushed {
   readonly events: readonly InboundEvent[];
@@ -111,6 +113,8 @@ export interface HoldOptions<Sink extends InboundSink> {
   /** @defaultValue grants everything */
   readonly budget?: Budget;
   readonly assertHeld?: () => void;
+  /** @defaultValue never careful */
+  readonly reading?: (sink: Sink, signal: AbortSignal) => CarefulReading;
   /** Destroyed when the hold ends. @defaultValue one without a proxy */
   readonly transport?: OwnedTransport;
   /** @defaultValue the system's */
@@ -168,6 +172,7 @@ export function holdAdapter<Sink extends InboundSink>(given: HoldOptions<Sink>):
       },
     },
     transport,
+    reading: given.reading?.(sink, stop.signal) ?? NEVER_CAREFUL,
     clock,
     log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
     assertHeld: given.assertHeld ?? (() => {}),

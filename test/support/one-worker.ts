@@ -2,6 +2,7 @@
  * A scheduler and a connection worker in the test's own process, on a real Redis, with an adapter the test writes: for
  * what no platform can be made to do, such as an adapter that returns. Transports are not involved.
  */
+
 import { pino } from 'pino';
 import type { Adapter, Capabilities, HoldContext } from '../../src/adapters/adapter.ts';
 import { systemClock } from '../../src/async/clock.ts';
@@ -17,6 +18,7 @@ import { readStatus } from '../../src/status/read-status.ts';
 import { createAttemptPace } from '../../src/workers/attempt-pace.ts';
 import { startConnectionWorker } from '../../src/workers/connection-worker.ts';
 import { LeaseKeeper } from '../../src/workers/lease-keeper.ts';
+import { Turnstile } from '../../src/workers/turnstile.ts';
 import { ANY_CAPABILITIES } from './capabilities.ts';
 import { credentialsWith } from './credentials.ts';
 import { openDirect } from './direct-transport.ts';
@@ -126,6 +128,7 @@ export async function startOneWorker(options: OneWorkerOptions) {
       openTransport: openDirect,
       budgetFor: () => ({ take: async () => ({ granted: true }) }),
       openPump: () => ({ sink, close: async () => undefined }),
+      turnstile: new Turnstile(),
       pace: createAttemptPace(),
       timings: {
         leaseMs: TIMINGS.leaseMs,

@@ -7,11 +7,13 @@ import { watchForGaps } from '../../async/clock-gap.ts';
 import { explain, GatewayError } from '../../errors.ts';
 import type { WebSocketHandle } from '../../http/web-socket.ts';
 import type { BudgetLimit, ConnectingPhase, HoldContext } from '../adapter.ts';
+import { numberAt } from '../json-scan.ts';
 import { Idleness } from './idleness.ts';
 import { RAW_CUT } from './inbound.ts';
 import type { Inbox } from './inbox.ts';
 import { interactionToAcknowledge } from './interaction.ts';
 import { Keepalive } from './keepalive.ts';
+import { OneByOne } from './one-by-one.ts';
 import type { QqOptions } from './options.ts';
 import { type Dispatch, heartbeatFrame, identifyFrame, resumeFrame, SINGLE_SHARD } from './protocol.ts';
 import { freshIdentifyDue } from './session.ts';
@@ -89,6 +91,7 @@ class HeldSocket {
   #liveSince: number | null = null;
   #events = 0;
   readonly #idleness: Idleness;
+  readonly #oneByOne: OneByOne;
 
   constructor(
     { context, options, inbox, acknowledge }: SocketDeps,
@@ -105,6 +108,13 @@ class HeldSocket {
     this.#reject = reject;
     this.#state = { name: 'dialing', opening: plan.opening };
     this.#idleness = new Idleness(context.clock);
+    this.#oneByOne = new OneByOne({
+      reading: context.reading,
+      read: (raw) => this.#guard(() => this.#read(raw)),
+      passOver: (raw, why) => this.#guard(() => this.#keepMalformed(why, raw, numberAt(raw, 's'))),
+      onBusy: () => this.#guard(() => this.#paceReading(this.#context.sink.full)),
+      onFailure: (error) => this.#fail(error),
+    });
     const { pongDeadlineMs } = options;
     const { pingEveryMs } = plan;
     this.#keepalive = new Keepalive(
@@ -159,6 +169,17 @@ class HeldSocket {
 
   #onText(raw: string): void {
     this.#sawFrame();
+    const position = this.#oneByOne.active ? this.#inbox.positionOf(raw) : null;
+    if (position === null) {
+      this.#read(raw);
+      return;
+    }
+    this.#inbox.answeredAt(this.#plan.url);
+    this.#oneByOne.add(position, raw);
+  }
+
+  #read(raw: string): void {
+    if (this.#over) return;
     const said = readText(raw, this.#context.clock.now());
     if (said.kind === 'malformed') {
       this.#keepMalformed(said.why, raw, said.s);
@@ -347,7 +368,7 @@ class HeldSocket {
 
   #paceReading(full: boolean): void {
     if (this.#over || this.#state.name === 'dialing') return;
-    if (full) {
+    if (full || this.#oneByOne.busy) {
       this.#socket?.pause();
       this.#keepalive.pause();
       // Unread answers are no evidence; the ACK deadline bounds how long this may last.
@@ -406,6 +427,7 @@ class HeldSocket {
     clearTimeout(this.#deadline);
     clearInterval(this.#refreshTimer);
     this.#keepalive.stop();
+    this.#oneByOne.stop();
     this.#gaps?.[Symbol.dispose]();
     this.#socket?.terminate();
   }

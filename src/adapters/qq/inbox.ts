@@ -10,9 +10,10 @@ import type { Logger } from '../../log.ts';
 import type { Cursor, InboundEvent } from '../../model.ts';
 import type { InboundSink } from '../adapter.ts';
 import { aside } from '../aside.ts';
+import { numberAt } from '../json-scan.ts';
 import { MalformedLog } from '../malformed-log.ts';
 import { toInboundEvent } from './inbound.ts';
-import type { Ready } from './protocol.ts';
+import { DISPATCH, type Ready } from './protocol.ts';
 import {
   MAX_UNCONFIRMED_RESUMES,
   placeOf,
@@ -105,6 +106,24 @@ export class Inbox {
     this.#move(session, { unconfirmedResumes: session.unconfirmedResumes + 1 });
     sink.push([], this.#cursor());
     return { sessionId: session.sessionId, seq: Math.min(session.seq, stored) };
+  }
+
+  /** The place of an event within this session, found without reading the frame; `null`: it is no event of it. */
+  positionOf(raw: string): string | null {
+    const s = numberAt(raw, 's');
+    return this.#session === null || s === null || numberAt(raw, 'op') !== DISPATCH
+      ? null
+      : `${this.#session.sessionId}/${s}`;
+  }
+
+  /**
+   * An event came, so the platform took the Resume. Stored before the event is read: the deaths of its readers must not
+   * count as Resumes without an answer.
+   */
+  answeredAt(gatewayUrl: string): void {
+    if (this.#session === null || this.#session.unconfirmedResumes === 0) return;
+    this.confirmed(gatewayUrl);
+    this.#options.sink.push([], this.#cursor());
   }
 
   /** The platform took the Resume at this URL. */

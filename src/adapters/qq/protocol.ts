@@ -18,6 +18,9 @@ const Opcode = {
   HeartbeatAck: 11,
 } as const;
 
+/** The opcode of events. */
+export const DISPATCH = Opcode.Dispatch;
+
 /** @see bot-docs, dev-prepare/interface-framework/event-emit.md */
 const Intent = {
   DirectMessage: 1 << 12,

@@ -2,7 +2,7 @@
 import { explain } from '../../errors.ts';
 import type { WebSocketEnd } from '../../http/web-socket.ts';
 import { numberAt } from '../json-scan.ts';
-import { LONGEST_ID, readFrame, readySchema } from './protocol.ts';
+import { readFrame, readySchema } from './protocol.ts';
 import type { SocketEvent } from './state.ts';
 
 /** No chat message is that long; such a frame is kept aside, cut, and passed over. UTF-16 units. */
@@ -28,6 +28,9 @@ export function readText(raw: string, receivedAt: number): Said {
 }
 
 function understand(raw: string, receivedAt: number): Said {
+  if (raw.length > LONGEST_FRAME) {
+    return { kind: 'malformed', why: `a frame of ${raw.length} characters`, s: numberAt(raw, 's') };
+  }
   const frame = readFrame(raw);
   switch (frame.kind) {
     case 'malformed':
@@ -50,9 +53,7 @@ function understand(raw: string, receivedAt: number): Said {
     default:
       return frame satisfies never;
   }
-  const { t, s, d } = frame;
-  if (raw.length > LONGEST_FRAME)
-    return { kind: 'malformed', why: `${t.slice(0, LONGEST_ID)} of ${raw.length} characters`, s };
+  const { t, d } = frame;
   const received = { dispatch: frame, raw, receivedAt };
   if (t === 'RESUMED') return said({ type: 'resumed', received });
   if (t !== 'READY') return said({ type: 'dispatch', received });

@@ -56,6 +56,15 @@ export interface TelegramApi {
    * @throws the signal's reason, and nothing else
    */
   call(method: string, params: object, options: CallOptions): Promise<Answer>;
+  /** The same, with an answer that nobody has read yet. */
+  ask(method: string, params: object, options: CallOptions): Promise<Unread | Unanswered>;
+}
+
+/** An answer as it came. */
+export interface Unread {
+  readonly kind: 'unread';
+  readonly text: string;
+  read(): Answer;
 }
 
 export interface TelegramApiOptions {
@@ -67,7 +76,11 @@ export interface TelegramApiOptions {
 export function createTelegramApi({ http, apiBaseUrl, token }: TelegramApiOptions): TelegramApi {
   const base = `${withoutTrailingSlashes(apiBaseUrl)}/bot${token}`;
   return {
-    async call(method, params, { signal, deadlineMs }) {
+    async call(method, params, options) {
+      const answer = await this.ask(method, params, options);
+      return answer.kind === 'unread' ? answer.read() : answer;
+    },
+    async ask(method, params, { signal, deadlineMs }) {
       const request = {
         what: method,
         method: 'POST',
@@ -75,15 +88,27 @@ export function createTelegramApi({ http, apiBaseUrl, token }: TelegramApiOption
         json: params,
         deadlineMs,
         maxBodyBytes: LONGEST_ANSWER_BYTES,
+        readLater: true,
       } as const;
       try {
-        return readAnswer(method, await http.request(request, { signal }));
+        const answer = await http.request(request, { signal });
+        return { kind: 'unread', text: answer.text, read: () => readReceived(method, answer) };
       } catch (failure) {
         if (failure instanceof HttpFailure) return { kind: 'unanswered', method, failure };
         throw failure;
       }
     },
   };
+}
+
+/** An answer of more values than anybody parses is as good as none; one update in it may be at fault. */
+function readReceived(method: string, answer: HttpAnswer): Answer {
+  try {
+    return readAnswer(method, answer);
+  } catch (error) {
+    if (!(error instanceof HttpFailure)) throw error;
+    return { kind: 'garbled', method, status: answer.status, text: answer.text };
+  }
 }
 
 /** The JSON decides; the HTTP status only repeats it, and a proxy may have written that. */

@@ -3,6 +3,9 @@ import { elementsAt, isTooDeep, numberAt } from '../json-scan.ts';
 import type { Answer } from './api.ts';
 import { update } from './protocol.ts';
 
+/** Updates have some 64 KiB at most; a longer one is not parsed where something is wrong. UTF-16 units. */
+const LONGEST_UPDATE = 1024 * 1024;
+
 export interface ReceivedUpdate {
   readonly value: unknown;
   /** Too deep for anything that recurses, such as JSON.stringify. */
@@ -52,7 +55,7 @@ function salvage(text: string): readonly ReceivedUpdate[] | null {
   if (starts.length === 0) return null;
   return starts.map((start, index) => {
     const raw = withoutEnd(text.slice(start, starts[index + 1] ?? text.length).trimEnd());
-    return { value: parsed(raw), tooDeep: isTooDeep(raw), raw: () => raw };
+    return { value: raw.length > LONGEST_UPDATE ? null : parsed(raw), tooDeep: isTooDeep(raw), raw: () => raw };
   });
 }
 
@@ -60,6 +63,13 @@ function salvage(text: string): readonly ReceivedUpdate[] | null {
 function withoutEnd(text: string): string {
   if (text.endsWith(',')) return text.slice(0, -1).trimEnd();
   return text.endsWith('}') && text.slice(0, -1).trimEnd().endsWith(']') ? text.slice(0, text.lastIndexOf(']')) : text;
+}
+
+/** The update of an answer that was to bring one, found without reading it; `null`: there is none, or not one alone. */
+export function onlyUpdateIn(text: string): { readonly id: number; readonly raw: string } | null {
+  const [raw, ...others] = elementsAt(text, 'result') ?? [];
+  const id = raw === undefined || others.length > 0 ? null : numberAt(raw, 'update_id');
+  return raw === undefined || id === null ? null : { id, raw };
 }
 
 function parsed(text: string): unknown {

@@ -124,6 +124,13 @@ export class Inbox {
     };
   }
 
+  /** An update that nobody may look into: only its id is known. */
+  passOver(id: number, raw: string, why: string): void {
+    const now = this.#given.clock.now();
+    this.#malformed.say(why, raw);
+    this.#push([aside('malformed', why, raw, now, String(id))], id + 1, now);
+  }
+
   #push(events: readonly InboundEvent[], offset: number | null, polledAt: number): void {
     this.#polledAt = polledAt;
     this.#storedPolledAt = polledAt;

@@ -10,11 +10,11 @@
 import { childController, settledWithin, sleep } from '../../async/abort.ts';
 import { watchForGaps } from '../../async/clock-gap.ts';
 import type { HoldContext } from '../adapter.ts';
-import type { Answer, TelegramApi } from './api.ts';
-import { type ReceivedUpdate, updatesOf } from './batch.ts';
+import type { Answer, TelegramApi, Unanswered, Unread } from './api.ts';
+import { onlyUpdateIn, updatesOf } from './batch.ts';
 import type { CallbackAnswers } from './callback-answers.ts';
 import { freshPool } from './fresh-pool.ts';
-import type { Inbox } from './inbox.ts';
+import type { Inbox, Taken } from './inbox.ts';
 import { ALLOWED_UPDATES, type Me, POLL_LIMIT, TIMEOUT_UNIT_MS } from './protocol.ts';
 import type { RunEnd } from './verdict.ts';
 
@@ -56,6 +56,8 @@ const STORE_PATIENCE_MS = 3_000;
 const TOO_SOON_MS = 100;
 /** Least time between two such polls, ms: a server without long polling would be asked thousands of times a second. */
 const LEAST_SPACING_MS = 250;
+
+type Trouble = Exclude<Answer, { kind: 'ok' }>;
 
 class ClockGap extends Error {
   override readonly name = 'ClockGap';
@@ -102,9 +104,13 @@ export class Poller {
         continue;
       }
       const parkedMs = clock.monotonic() - startedAt;
-      const batch = updatesOf(answer);
-      if ('kind' in batch) return { cause: 'call', trouble: batch, parkedMs };
-      await this.#answered(batch, waitMs, parkedMs);
+      if (answer.kind !== 'unread') return { cause: 'call', trouble: answer, parkedMs };
+      const read = await this.#read(answer, parkedMs);
+      if ('kind' in read) return { cause: 'call', trouble: read, parkedMs };
+      const idle = read.count === 0 ? parkedMs < TOO_SOON_MS : !read.progress;
+      if (idle && waitMs >= TIMEOUT_UNIT_MS) {
+        await sleep(Math.max(0, LEAST_SPACING_MS - parkedMs), { signal: this.#deps.stop });
+      }
     }
   }
 
@@ -122,13 +128,13 @@ export class Poller {
    *
    * @throws the stop signal's reason
    */
-  async #poll(waitMs: number, quick: boolean): Promise<Answer | ClockGap> {
+  async #poll(waitMs: number, quick: boolean): Promise<Unread | Unanswered | ClockGap> {
     const { api, context, inbox, stop } = this.#deps;
     const deadlineMs = waitMs + this.#answerMs;
     if (!this.#proven) context.health.connecting('replaying', context.clock.now() + deadlineMs);
     const params = {
       ...(quick ? {} : { offset: inbox.offset ?? BELOW_ALL_IDS }),
-      limit: POLL_LIMIT,
+      limit: context.reading.active ? 1 : POLL_LIMIT,
       timeout: Math.floor(waitMs / TIMEOUT_UNIT_MS),
       // A list that is left out stays as the last poller has set it.
       ...(this.#proven ? {} : { allowed_updates: ALLOWED_UPDATES }),
@@ -137,7 +143,7 @@ export class Poller {
     this.#call = call;
     context.assertHeld();
     try {
-      return await api.call('getUpdates', params, { signal: call.signal, deadlineMs });
+      return await api.ask('getUpdates', params, { signal: call.signal, deadlineMs });
     } catch (error) {
       if (error instanceof ClockGap) return error;
       throw error;
@@ -162,16 +168,34 @@ export class Poller {
     await freshPool(transport.http);
   }
 
-  async #answered(batch: readonly ReceivedUpdate[], waitMs: number, parkedMs: number): Promise<void> {
-    const { context, inbox, callbacks, onAnswer, stop } = this.#deps;
+  /** @returns what is wrong with the answer, or what it brought */
+  async #read(answer: Unread, parkedMs: number): Promise<Trouble | Taken> {
+    const { context, inbox } = this.#deps;
+    const only = context.reading.active ? onlyUpdateIn(answer.text) : null;
+    if (only === null) return this.#take(answer, parkedMs);
+    let read: Trouble | Taken = { count: 1, progress: true, callbackIds: [] };
+    await context.reading.one({
+      position: `update ${only.id}`,
+      raw: only.raw,
+      read: () => {
+        read = this.#take(answer, parkedMs);
+      },
+      passOver: (why) => inbox.passOver(only.id, only.raw, why),
+    });
+    return read;
+  }
+
+  #take(answer: Unread, parkedMs: number): Trouble | Taken {
+    const { context, inbox, callbacks, onAnswer } = this.#deps;
+    const batch = updatesOf(answer.read());
+    if ('kind' in batch) return batch;
     context.health.roundTrip();
     context.health.frame();
     onAnswer(parkedMs);
     this.#prove();
-    const { count, progress, callbackIds } = inbox.take(batch, this.#plan.self);
-    callbacks.received(callbackIds);
-    const idle = count === 0 ? parkedMs < TOO_SOON_MS : !progress;
-    if (idle && waitMs >= TIMEOUT_UNIT_MS) await sleep(Math.max(0, LEAST_SPACING_MS - parkedMs), { signal: stop });
+    const taken = inbox.take(batch, this.#plan.self);
+    callbacks.received(taken.callbackIds);
+    return taken;
   }
 
   #prove(): void {

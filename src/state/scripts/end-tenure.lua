@@ -13,7 +13,7 @@ end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 redis.call('HSET', KEYS[1], 'token', string.format('%.0f', ARGV[1] + 1), 'owner', '', 'until', '0',
-  'endedAt', string.format('%.0f', now), 'endedBecause', ARGV[3])
+  'endedAt', string.format('%.0f', now), 'endedBecause', ARGV[3], 'endedAs', ARGV[2])
 redis.call('DEL', KEYS[2])
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', 1000, '*', 'what', ARGV[2], 'token', ARGV[1], 'detail', ARGV[3],
   'why', ARGV[2] == 'released' and ARGV[4] or '')

@@ -135,7 +135,7 @@ for i = 1, skip do
   end
 end
 
-local order, entries, events = {}, {}, 0
+local order, entries, events, progress = {}, {}, 0, false
 for i = skip + 1, last do
   local at = base + 4 * i - 3
   local id, entry, after = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
@@ -154,6 +154,7 @@ for i = skip + 1, last do
     end
     bytes = bytes + #entry
     events = events + 1
+    progress = true
     letter = 's'
   elseif ARGV[at] == 'cursor' then
     letter = 'c'
@@ -161,6 +162,8 @@ for i = skip + 1, last do
     local kind = ARGV[at]
     redis.call('XADD', KEYS[4], 'MAXLEN', '~', 1000, '*', 'kind', kind, 'entry', entry)
     letter = 'a'
+    -- Records of our own say that somebody listens, not that an event was read.
+    progress = progress or not (kind == 'gap' or kind == 'identified' or kind == 'resumed')
     count1(kind == 'gap' and 'gaps' or kind)
   end
   letters[i - skip] = letter
@@ -183,6 +186,9 @@ if last > skip then
   local place = { 'bytes', text(bytes), 'writer', ARGV[2], 'items', text(from + last) }
   if cursor and keepCursor then
     place[7], place[8] = 'cursor', cursor
+  end
+  if progress then
+    place[#place + 1], place[#place + 2] = 'eventBy', ARGV[1]
   end
   redis.call('HSET', KEYS[2], unpack(place))
   if #fresh > 0 then

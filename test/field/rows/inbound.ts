@@ -1,14 +1,22 @@
 /** What comes in: frames and updates that cannot be read, floods, one sender who takes all the room. */
 import { expect } from 'vitest';
+import { LONG } from '../../support/installation.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { replay } from '../row.ts';
-import { askQq, askTelegram, type Scene } from '../stage.ts';
+import { askQq, askTelegram, type Scene, type Stage } from '../stage.ts';
 
 /** What every object has under some name. */
 const PROTOTYPE_NAMES = ['constructor', 'toString', '__proto__', 'hasOwnProperty', 'valueOf', '__defineGetter__'];
 const DEEP = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
 const HUGE_ID = 'x'.repeat(300_000);
 const HALF = '\\ud83d';
+
+/** Nothing of ours: a process with little memory, as on a small NAS. */
+const SMALL_HEAP = '--max-old-space-size=72';
+const ONES = `[${'1,'.repeat(500_000)}1]`;
+/** Half a million attachments, none of which is one: what is said of each takes more memory than there is. */
+const GREEDY_MESSAGE = `{"id":"greedy","author":{"user_openid":"EVE"},"content":"x","attachments":${ONES}}`;
+const GREEDY_UPDATE = `{"message_id":1,"chat":{"id":5,"type":"private"},"text":"greedy","entities":${ONES}}`;
 
 /** Members of a QQ frame that follow its number. */
 const QQ_FRAMES: readonly string[] = [
@@ -70,4 +78,32 @@ replay('what comes in', [
       expect(malformed.counters.malformed).toBeGreaterThan(8);
     },
   },
+  ...(['qq', 'telegram'] as const).map((platform) => ({
+    id: platform === 'qq' ? 'H8b' : 'H8c',
+    must: `set aside an event that kills whoever reads it (${platform}), and answer the message after it`,
+    timeoutMs: 150_000,
+    cannot: platform === 'qq' || LONG ? null : 'half a minute, and the conformance suite shows the same: test:long does',
+    async run(stage: Stage) {
+      const scene = await stage.echoing({ on: [platform], rest: { env: { NODE_OPTIONS: SMALL_HEAP } } });
+      const { qq, telegram, up, installation } = scene;
+      const ask = (text: string) => (platform === 'qq' ? askQq(qq, 'ALICE', text) : askTelegram(telegram, 9, text));
+      expect(await ask('before')).toEqual(['echo: before']);
+      if (platform === 'qq') qq.verbatim(`"t":"C2C_MESSAGE_CREATE","id":"greedy","d":${GREEDY_MESSAGE}`);
+      else telegram.bot().verbatim(`"message":${GREEDY_UPDATE}`);
+      const answered = () => (platform === 'qq' ? qq.journal.of('delivered') : telegram.bot().delivered(9)).length;
+      const before = answered();
+      if (platform === 'qq') qq.user('ALICE').say('after');
+      else telegram.bot().say(9, 'after');
+      await waitUntil('the answer to the message after it', () => answered() > before, { timeoutMs: 90_000 });
+
+      const deaths = up.lines.filter(({ event }) => event === 'child-died');
+      expect(deaths.length, 'it did kill').toBeGreaterThan(1);
+      const { stdout } = await installation.run(['messages', 'dead', '--json']);
+      const [letter, ...others] = JSON.parse(stdout) as { code: string; text: string }[];
+      expect(others).toEqual([]);
+      expect(letter).toMatchObject({ kind: 'event', outcome: 'crashed', code: 'POISON' });
+      expect(letter?.text).toContain('greedy');
+      expect(up.lines.filter(({ event }) => event === 'poison')).toHaveLength(1);
+    },
+  })),
 ]);

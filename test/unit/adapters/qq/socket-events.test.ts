@@ -37,7 +37,7 @@ describe('frames as events', () => {
     ['READY without a session id', dispatch('READY', {}), null],
     ['READY without a session id', dispatch('READY', null), null],
     ['no JSON', 'surely no JSON {', null],
-    ['FEATURE of 1048611 characters', dispatch('FEATURE', 'x'.repeat(1024 * 1024)), 7],
+    ['a frame of 1048611 characters', dispatch('FEATURE', 'x'.repeat(1024 * 1024)), 7],
   ])('%s makes no sense', (why, raw, s) => {
     expect(readText(raw, 1)).toEqual({ kind: 'malformed', why, s });
   });
