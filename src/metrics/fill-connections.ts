@@ -26,6 +26,7 @@ const COUNTERS = {
   duplicates: 'holdfast_duplicates_total',
   gaps: 'holdfast_gaps_total',
   malformed: 'holdfast_malformed_total',
+  poison: 'holdfast_poison_total',
   identified: 'holdfast_identified_total',
   resumed: 'holdfast_resumed_total',
   takeovers: 'holdfast_takeovers_total',

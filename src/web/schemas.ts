@@ -213,7 +213,7 @@ export const deadMessagesSchema: z.ZodType<readonly DeadMessage[]> = z.array(
       id: z.string().describe('<connection>/<letter>'),
       connection: z.string(),
       at: instant,
-      kind: z.enum(['turn', 'send']),
+      kind: z.enum(['turn', 'send', 'event']),
       outcome: z.enum(['rejected', 'agent-refused', 'too-late', 'unknown', 'crashed']),
       code: z.string(),
       reason: z.string(),

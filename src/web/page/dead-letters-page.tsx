@@ -32,6 +32,12 @@ const OUTCOMES: Readonly<Record<string, string>> = {
   crashed: 'handling it crashed again and again',
 };
 
+const KINDS: Readonly<Record<DeadMessage['kind'], string>> = {
+  turn: 'question to the agent',
+  send: 'reply',
+  event: 'event of the platform, as it came',
+};
+
 export function DeadLettersPage() {
   const [retrying, setRetrying] = useState<DeadMessage | null>(null);
   const [answer, setAnswer] = useState('');
@@ -81,15 +87,17 @@ function Letter({ letter, retry }: { letter: DeadMessage; retry(): void }) {
         <h2>
           {OUTCOMES[outcome] ?? outcome} <code>{code}</code>
         </h2>
-        <button type="button" class="button" onClick={retry} aria-label={`Try ${id} again`}>
-          Try again …
-        </button>
+        {kind !== 'event' && (
+          <button type="button" class="button" onClick={retry} aria-label={`Try ${id} again`}>
+            Try again …
+          </button>
+        )}
       </div>
       <blockquote>{text}</blockquote>
       <p class="reason">{reason}</p>
       <p class="quiet">
-        {kind === 'turn' ? 'question to the agent' : 'reply'} · <At at={at} /> ·{' '}
-        <a href={`/connections/${encodeURIComponent(connection)}`}>{connection}</a> · {conversation} · <code>{id}</code>
+        {KINDS[kind]} · <At at={at} /> · <a href={`/connections/${encodeURIComponent(connection)}`}>{connection}</a> ·{' '}
+        {conversation} · <code>{id}</code>
       </p>
     </li>
   );
