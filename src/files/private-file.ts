@@ -199,23 +199,23 @@ function orMissing(error: unknown): undefined {
   throw error;
 }
 
-const FIXES: Readonly<Record<string, string>> = {
-  EACCES: 'this user may not write there: change its owner, or start Holdfast in a folder of its own',
-  EPERM: 'this user may not change it: change its owner, or start Holdfast in a folder of its own',
-  EROFS: 'the file system is read-only: mount a writable folder there, or start Holdfast in another one',
-  ENOSPC: 'the disk is full: make room',
-  EDQUOT: 'the quota of this user is used up: make room',
-  EEXIST: 'a file of that name is in the way: move it away',
-  ENOENT: 'nothing can be made there: start Holdfast in another folder',
-  ENOTDIR: 'a file is in the way of a folder: move it away',
-  ELOOP: 'a link is in the way: remove it',
-};
+const FIXES: ReadonlyMap<string, string> = new Map([
+  ['EACCES', 'this user may not write there: change its owner, or start Holdfast in a folder of its own'],
+  ['EPERM', 'this user may not change it: change its owner, or start Holdfast in a folder of its own'],
+  ['EROFS', 'the file system is read-only: mount a writable folder there, or start Holdfast in another one'],
+  ['ENOSPC', 'the disk is full: make room'],
+  ['EDQUOT', 'the quota of this user is used up: make room'],
+  ['EEXIST', 'a file of that name is in the way: move it away'],
+  ['ENOENT', 'nothing can be made there: start Holdfast in another folder'],
+  ['ENOTDIR', 'a file is in the way of a folder: move it away'],
+  ['ELOOP', 'a link is in the way: remove it'],
+]);
 
 /** @returns `cause` in words that name `path`, the problem and the fix; what is no error of the system as it is */
 export function unfit(path: string, cause: unknown): unknown {
   if (cause instanceof FatalError) return cause;
   const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
-  return new FatalError('FILES_UNFIT', `${path} cannot be used: ${FIXES[code] ?? 'see the cause'} (${code})`, {
+  return new FatalError('FILES_UNFIT', `${path} cannot be used: ${FIXES.get(code) ?? 'see the cause'} (${code})`, {
     cause,
   });
 }
