@@ -82,7 +82,8 @@ replay('what comes in', [
     id: platform === 'qq' ? 'H8b' : 'H8c',
     must: `set aside an event that kills whoever reads it (${platform}), and answer the message after it`,
     timeoutMs: 150_000,
-    cannot: platform === 'qq' || LONG ? null : 'half a minute, and the conformance suite shows the same: test:long does',
+    cannot:
+      platform === 'qq' || LONG ? null : 'half a minute, and the conformance suite shows the same: test:long does',
     async run(stage: Stage) {
       const scene = await stage.echoing({ on: [platform], rest: { env: { NODE_OPTIONS: SMALL_HEAP } } });
       const { qq, telegram, up, installation } = scene;
