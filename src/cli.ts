@@ -183,6 +183,11 @@ connections
   );
 
 program
+  .command('login')
+  .description('print a link that logs a browser in to the pages, once')
+  .action(() => leaveWith(async () => (await import('./commands/login.ts')).loginCommand(configFile()))());
+
+program
   .command('doctor')
   .description(
     'what is wrong, what it means and what to do; exit code 0 nothing failed, 1 something did, 2 could not look',

@@ -12,7 +12,7 @@ import type { AgentConfig } from './config/agent.ts';
 import { type AlertsConfig, alertSecrets, alertsConfig } from './config/alerts.ts';
 import type { ConfiguredConnection } from './config/connection.ts';
 import { type ConfigDocument, findDocument } from './config/document.ts';
-import { type HttpConfig, httpConfig } from './config/http.ts';
+import { type HttpConfig, httpConfig, httpWarnings, tokenOf } from './config/http.ts';
 import { keyPath, problemLines } from './config/problems.ts';
 import { pathId, type Resolved, resolveReferences } from './config/references.ts';
 import { checkDefinition, type RuntimeBounds, resolveDefinition, runtimeBounds } from './config/runtime.ts';
@@ -27,7 +27,7 @@ import { registerSecret } from './text/known-secrets.ts';
 
 export type { AgentConfig } from './config/agent.ts';
 export type { AlertSinkConfig, AlertsConfig } from './config/alerts.ts';
-export type { HttpConfig } from './config/http.ts';
+export { type HttpAccess, type HttpConfig, localUrl } from './config/http.ts';
 export type { RuntimeBounds } from './config/runtime.ts';
 export type { Timings } from './config/timings.ts';
 
@@ -264,15 +264,17 @@ function splitConnection(connection: ConfiguredConnection, withSecrets: boolean)
   };
 }
 
+/** Names of Redis users that everybody guesses, and that stand in innocent lines. */
+const OPEN_NAMES: ReadonlySet<string> = new Set(['default', 'holdfast']);
+
 function* secretsOf({ redis, agent, alerts, http, connections }: ParsedConfig): Generator<string> {
   if (redis.url !== undefined) {
-    const { password } = new URL(redis.url);
-    yield password;
-    yield decodeURIComponent(password);
+    const { username, password } = new URL(redis.url);
+    for (const part of [username, password]) if (!OPEN_NAMES.has(part)) yield* [part, decodeURIComponent(part)];
   }
   if (agent.kind === 'openai' && agent.apiKey !== undefined) yield agent.apiKey;
   if (agent.kind === 'webhook') yield agent.secret;
-  if (http !== false && http.adminToken !== undefined) yield http.adminToken;
+  yield tokenOf(http) ?? '';
   yield* alertSecrets(alerts.sinks);
   for (const connection of connections) yield* connectionSecrets(connection);
 }
@@ -282,15 +284,11 @@ function* connectionSecrets({ secrets, proxy }: ConfiguredConnection): Generator
   yield* secretsIn(proxy ?? '');
 }
 
-const SHORT_TOKEN = 16;
-
 function* warningsAbout(
   { redis, agent, alerts, access, http, connections }: ParsedConfig,
   document: unknown,
 ): Generator<string> {
-  if (http !== false && http.adminToken !== undefined && http.adminToken.length < SHORT_TOKEN) {
-    yield `http.adminToken: shorter than ${SHORT_TOKEN} characters can be guessed; make one with "openssl rand -hex 24"`;
-  }
+  yield* httpWarnings(http);
   if (connections.length === 0) yield 'connections: none is configured, so nothing will be held';
   if (redis.url !== undefined && hasKey(document, 'redis', 'appendfsync')) {
     yield 'redis.appendfsync: belongs to the embedded Redis, and does nothing beside redis.url';

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Browser } from 'playwright-core';
 import { openBrowser } from '../../test/support/browser.ts';
-import { withScene } from './scene.ts';
+import { ADMIN_TOKEN, withScene } from './scene.ts';
 
 const IMAGES = fileURLToPath(new URL('../../docs/images/', import.meta.url));
 
@@ -24,7 +24,8 @@ const PICTURES: readonly Picture[] = [
 ];
 
 async function take(browser: Browser, url: string, { name, path, colorScheme, ...viewport }: Picture): Promise<void> {
-  const page = await browser.newPage({ viewport, colorScheme, reducedMotion: 'reduce' });
+  const extraHTTPHeaders = { authorization: `Bearer ${ADMIN_TOKEN}` };
+  const page = await browser.newPage({ viewport, colorScheme, reducedMotion: 'reduce', extraHTTPHeaders });
   await page.goto(`${url}${path}`);
   await page.locator('.strip svg').first().waitFor();
   await page.evaluate('document.fonts.ready');

@@ -11,6 +11,8 @@ const OTHER_BOTS = [
   { appId: '102000002', clientSecret: 'the-secret-of-the-office-bot' },
   { appId: '102000003', clientSecret: 'the-secret-of-the-test-bot' },
 ] as const;
+/** Of the installation. */
+export const ADMIN_TOKEN = 'the-token-of-the-pictures';
 const TALK_EVERY_MS = 4_000;
 
 /** A process on a host of that name, as far as it can tell. Needs root. */
@@ -25,7 +27,7 @@ export async function withScene(show: (url: string) => Promise<void>): Promise<v
   const [office, trial] = OTHER_BOTS;
   await using installation = await install({
     timings: {},
-    http: { port: 0 },
+    http: { port: 0, adminToken: ADMIN_TOKEN },
     connections: [
       qqConnection(qq, 'qq-main'),
       qqConnection(qq, 'qq-office', qq.bot(office.appId), { proxy: 'http://127.0.0.1:7890' }),

@@ -63,7 +63,7 @@ async function run(
     );
   }
   const cwd = process.cwd();
-  if (config.redis.url === null && config.file !== null && !flags.supervised) {
+  if (config.file !== null && !flags.supervised) {
     await notePlace(config.file, cwd).catch((error: unknown) =>
       log.info(
         { event: 'place-unnoted', reason: explain(error) },

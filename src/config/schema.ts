@@ -16,6 +16,7 @@ const redis = keysOf({
       error:
         'must be a URL that starts with redis:// or rediss://, for example redis://127.0.0.1:6379/0; leave it out for the embedded Redis',
     })
+    .refine(areReadable, { error: 'has a "%" in user or password that encodes nothing; write it as %25' })
     .optional()
     .describe('A Redis of your own (redis:// or rediss://). Left out: the embedded one.'),
   sentinels: z
@@ -90,6 +91,18 @@ export const configSchema = keysOf(
 });
 
 export type ParsedConfig = z.output<typeof configSchema>;
+
+/** User and password. What is no URL has been told already. */
+function areReadable(input: string): boolean {
+  if (!URL.canParse(input)) return true;
+  const { username, password } = new URL(input);
+  try {
+    decodeURIComponent(username + password);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function isRedisUrl(input: string): boolean {
   if (!URL.canParse(input)) return false;

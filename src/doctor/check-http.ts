@@ -1,22 +1,22 @@
 /** Does the web role answer where the configuration says? */
-import type { HttpConfig } from '../config.ts';
+import { type HttpAccess, type HttpConfig, localUrl } from '../config.ts';
 import { explain } from '../errors.ts';
-import { hostPort } from '../http/proxy/proxy-url.ts';
 import { createTransport } from '../http/transport.ts';
 import { type Finding, ok, skipped, warn } from './finding.ts';
 
 const ANSWER_MS = 4_000;
-/** What listens on all addresses answers on this one. */
-const EVERYWHERE: ReadonlyMap<string, string> = new Map([
-  ['0.0.0.0', '127.0.0.1'],
-  ['::', '::1'],
-]);
+
+const GUARDS: Readonly<Record<HttpAccess['kind'], string>> = {
+  configured: 'with the admin token of the configuration',
+  made: 'with the admin token that was made at the first start ("holdfast login" prints a link)',
+  none: 'without a token: everybody on this machine may read, and nobody change anything',
+};
 
 export async function httpFinding(http: HttpConfig | null, signal: AbortSignal): Promise<Finding> {
   if (http === null) return skipped('http', 'the web role is switched off (http: false)');
   if (http.port === 0) return skipped('http', 'http.port is 0: any; the log says where it answers ("event":"web")');
-  const url = `http://${hostPort(EVERYWHERE.get(http.host) ?? http.host, http.port)}`;
-  const guard = http.adminToken === null ? 'no token: only this machine gets in' : 'with an admin token';
+  const url = localUrl(http);
+  const guard = GUARDS[http.access.kind];
   // Our own machine is asked, whatever proxies there are.
   const transport = createTransport({ proxy: 'direct', environment: {} });
   try {

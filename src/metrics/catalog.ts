@@ -110,6 +110,11 @@ export const CATALOG = {
 
   holdfast_worker_connections: { type: 'gauge', labels: ['worker'], help: 'Connections that the worker holds' },
   holdfast_worker_capacity: { type: 'gauge', labels: ['worker'], help: 'Most connections that it takes' },
+  holdfast_web_refused_total: {
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Sockets cut and requests refused over HTTP: waiting (asked for nothing), busy (too many of one caller), slow (the body did not come)',
+  },
   holdfast_worker_event_loop_lag_seconds: {
     type: 'gauge',
     labels: ['worker'],

@@ -1,5 +1,5 @@
 /** What a scrape says of the installation as a whole: workers, scheduler, queues, budgets, latencies, Redis. */
-import { LATENCY_BOUNDS_MS, type LatencyName } from '../state/measurements.ts';
+import { LATENCY_BOUNDS_MS, type LatencyName, WEB_REFUSALS } from '../state/measurements.ts';
 import type { RedisFacts } from '../state/redis-facts.ts';
 import { JOB_STATES, type Snapshot } from '../status/read-snapshot.ts';
 import type { MetricName } from './catalog.ts';
@@ -31,6 +31,7 @@ export function fillInstallation(sheet: Sheet, snapshot: Snapshot): void {
     sheet.put('holdfast_budget_used', used, labels);
     sheet.put('holdfast_budget_limit', count, labels);
   }
+  for (const reason of WEB_REFUSALS) sheet.put('holdfast_web_refused_total', snapshot.webRefusals[reason], { reason });
   for (const { name, platform, buckets, sumMs } of snapshot.latencies) {
     sheet.putHistogram(HISTOGRAMS[name], { bounds: BOUNDS, buckets, sum: sumMs / 1_000 }, { platform });
   }

@@ -33,9 +33,7 @@ export async function openReader(config: Config, file: string | undefined, cwd: 
 async function locate(config: Config, file: string | undefined, cwd: string): Promise<RedisAddress> {
   const configured = configuredRedis(config);
   if (configured !== null) return configured;
-  const folders = new Set([cwd]);
-  if (file !== undefined)
-    for (const folder of [resolve(dirname(file)), ...(await pointedTo(file))]) folders.add(folder);
+  const folders = await workingFolders(file, cwd);
   const refusals: string[] = [];
   for (const folder of folders) {
     try {
@@ -46,11 +44,17 @@ async function locate(config: Config, file: string | undefined, cwd: string): Pr
       refusals.push(explain(error));
     }
   }
-  const looked = [...folders].map((folder) => join(folder, EMBEDDED_DIR)).join(' or ');
+  const looked = folders.map((folder) => join(folder, EMBEDDED_DIR)).join(' or ');
   throw new TransientError(
     'REDIS_UNAVAILABLE',
     [`no embedded Redis is running in ${looked}: is holdfast up?`, ...refusals].join(' '),
   );
+}
+
+/** Where the installation of `file` may have been started, the likeliest first. */
+export async function workingFolders(file: string | undefined, cwd: string): Promise<string[]> {
+  if (file === undefined) return [cwd];
+  return [...new Set([cwd, resolve(dirname(file)), ...(await pointedTo(file))])];
 }
 
 const pointerSchema = z.object({ cwd: z.string() });
@@ -72,7 +76,8 @@ export async function notePlace(file: string, cwd: string): Promise<string | nul
   return pointer;
 }
 
-const OWN_FOLDER = 'holdfast';
+/** Ours in the state folder of a user. */
+export const OWN_FOLDER = 'holdfast';
 const PLACES = 'places';
 
 /** With sudo, HOME may still be another user's: nothing of ours belongs there. */

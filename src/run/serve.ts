@@ -63,16 +63,17 @@ export async function serve(asked: ServeOptions): Promise<number> {
   listenToHangup(stop.end, live, asked);
   for (const warning of config.warnings) log.warn({ event: 'config' }, warning);
 
+  const measurements = new Measurements();
   let listener: Listener | null;
   try {
-    listener = await openListener(config, asked.roles, log);
+    listener = await openListener(config, asked.roles, measurements, log);
   } catch (error) {
     log.fatal({ event: 'web-refused', err: error }, explain(error));
     return 2;
   }
   const options = listener === null ? { ...asked, roles: asked.roles.filter((role) => role !== 'web') } : asked;
   try {
-    return await serveOver(options, { listener, live }, stop, starting.signal);
+    return await serveOver(options, { listener, live, measurements }, stop, starting.signal);
   } finally {
     await listener?.close();
   }
@@ -80,7 +81,7 @@ export async function serve(asked: ServeOptions): Promise<number> {
 
 async function serveOver(
   options: ServeOptions,
-  { listener, live }: { readonly listener: Listener | null; readonly live: LiveConfig },
+  { listener, live, measurements }: Pick<Parts, 'listener' | 'live' | 'measurements'>,
   stop: Foreground,
   starting: AbortSignal,
 ): Promise<number> {
@@ -101,7 +102,7 @@ async function serveOver(
   try {
     const running = startRoles(
       options,
-      { storage, listener, live },
+      { storage, listener, live, measurements },
       identity,
       await beginDesired(options, storage),
       ended.signal,
@@ -138,6 +139,14 @@ const DRAIN_FOR_MS = 8_800;
 const GONE_WITHIN_MS = 9_300;
 const CLOSE_FOR_MS = 500;
 
+/** What was opened before the roles. */
+interface Parts {
+  readonly storage: Storage;
+  readonly listener: Listener | null;
+  readonly live: LiveConfig;
+  readonly measurements: Measurements;
+}
+
 interface Running {
   readonly parts: readonly Pick<Role, 'ready' | 'drain'>[];
   readonly reporter: WorkerReporter;
@@ -147,11 +156,7 @@ interface Running {
 
 function startRoles(
   options: ServeOptions,
-  {
-    storage,
-    listener,
-    live,
-  }: { readonly storage: Storage; readonly listener: Listener | null; readonly live: LiveConfig },
+  { storage, listener, live, measurements }: Parts,
   identity: ProcessIdentity,
   dataName: string,
   ended: AbortSignal,
@@ -160,7 +165,6 @@ function startRoles(
   const adapters = createAdapters();
   const credentials = new CredentialStore(live);
   const gauge = new MemoryGauge({ client: storage.patient, log });
-  const measurements = new Measurements();
   let held = () => 0;
   let agent: ReturnType<typeof startAgentRole> | undefined;
   let delivery: ReturnType<typeof startDeliveryRole> | undefined;
@@ -239,7 +243,9 @@ function startRoles(
   if (listener !== null) {
     const holdsConnections = roles.includes('connections') || options.children !== null;
     const others = Promise.all(parts.map((part) => part.ready));
-    parts.push(startWebRole({ config, live, storage, identity, listener, holdsConnections, others, log }));
+    parts.push(
+      startWebRole({ config, live, storage, identity, listener, cwd: options.cwd, holdsConnections, others, log }),
+    );
   }
   const addedAtRunTime = new RuntimeConnections({
     client: storage.fenced,

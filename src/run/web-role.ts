@@ -2,11 +2,15 @@
 import { createRequire } from 'node:module';
 import type { Logger } from 'pino';
 import { settledWithin } from '../async/abort.ts';
-import type { Config } from '../config.ts';
+import type { Config, HttpAccess } from '../config.ts';
 import { ConfigError, explain } from '../errors.ts';
+import type { Measurements } from '../state/measurements.ts';
 import { openRedis } from '../state/redis.ts';
 import type { Web } from '../web/app.ts';
+import type { Access } from '../web/guard.ts';
 import { type Listener, listen } from '../web/listener.ts';
+import { loginLink, makeLoginCode } from '../web/login-code.ts';
+import { openAdminToken } from './admin-token.ts';
 import { ConnectionDesk } from './connection-desk.ts';
 import type { LiveConfig } from './live-config.ts';
 import type { ProcessIdentity } from './process-identity.ts';
@@ -21,6 +25,7 @@ import type { Storage } from './storage.ts';
 export async function openListener(
   { http }: Config,
   roles: readonly RoleName[],
+  measurements: Measurements,
   log: Logger,
 ): Promise<Listener | null> {
   if (!roles.includes('web')) return null;
@@ -30,7 +35,8 @@ export async function openListener(
     throw new ConfigError(['http: is switched off, and "holdfast web" does nothing else; remove "http: false"']);
   }
   try {
-    return await listen(http);
+    const { host, port } = http;
+    return await listen({ host, port, onRefused: (why) => measurements.refused(why), log });
   } catch (error) {
     if (alone || http.portChosen) throw error;
     // Two installations on one machine: what matters goes on.
@@ -51,6 +57,8 @@ export interface WebRoleOptions {
   readonly storage: Storage;
   readonly identity: ProcessIdentity;
   readonly listener: Listener;
+  /** Working directory: the token is kept below it. */
+  readonly cwd: string;
   /** This process holds connections, in itself or in its children. */
   readonly holdsConnections: boolean;
   /** Resolves when all other roles of this process are ready. */
@@ -58,7 +66,7 @@ export interface WebRoleOptions {
   readonly log: Logger;
 }
 
-export function startWebRole({ config, live, storage, identity, listener, log, ...rest }: WebRoleOptions): Role {
+export function startWebRole({ config, live, storage, identity, listener, cwd, log, ...rest }: WebRoleOptions): Role {
   const { address, keys } = storage;
   // Of its own: a large answer for a page must not stand before the renewal of a lease.
   const client = openRedis(address, 'fenced', 'holdfast:web', (error) =>
@@ -74,15 +82,16 @@ export function startWebRole({ config, live, storage, identity, listener, log, .
   );
   const start = async (): Promise<Web> => {
     await settledWithin(rest.others, OTHERS_FIRST_MS).catch(() => undefined);
-    const [{ serveWeb }, { createMetrics }] = await Promise.all([
+    const [{ serveWeb }, { createMetrics }, access] = await Promise.all([
       import('../web/app.ts'),
       import('../metrics/metrics.ts'),
+      accessBy(config.http?.access ?? { kind: 'none' }, cwd, log),
     ]);
     const { connections, turns, deliveries } = storage;
     const queues = [connections, turns, deliveries];
-    return await serveWeb({
+    const running = await serveWeb({
       listener,
-      adminToken: config.http?.adminToken ?? null,
+      access,
       client,
       keys,
       queues: { connections, turns, deliveries },
@@ -95,16 +104,16 @@ export function startWebRole({ config, live, storage, identity, listener, log, .
       metrics: createMetrics({ client, keys, queues, timings: config.timings, log }),
       log,
     });
+    const { tokenFile } = access;
+    const fields = { event: 'web', url: listener.url, token: access.token !== null, ...(tokenFile && { tokenFile }) };
+    log.info(fields, `answering at ${listener.url}`);
+    if (access.token !== null) offerLogin(listener.url, access.token);
+    return running;
   };
   const web = start();
   return {
     name: 'web',
-    ready: web.then(() => {
-      log.info(
-        { event: 'web', url: listener.url, token: config.http?.adminToken != null },
-        `answering at ${listener.url}`,
-      );
-    }),
+    ready: web.then(() => undefined),
     async drain() {
       await web.then(
         (running) => running.close(),
@@ -113,6 +122,32 @@ export function startWebRole({ config, live, storage, identity, listener, log, .
       client.disconnect();
     },
   };
+}
+
+async function accessBy(
+  access: HttpAccess,
+  cwd: string,
+  log: Logger,
+): Promise<Access & { readonly tokenFile: string | null }> {
+  switch (access.kind) {
+    case 'configured':
+      return { token: access.token, localNamesOnly: false, tokenFile: null };
+    case 'made': {
+      const { token, file } = await openAdminToken(cwd, log);
+      return { token, localNamesOnly: true, tokenFile: file };
+    }
+    case 'none':
+      return { token: null, localNamesOnly: true, tokenFile: null };
+    default:
+      return access satisfies never;
+  }
+}
+
+/** Past the log, which is kept and passed on: the link opens the door. Only who sits there sees it. */
+function offerLogin(url: string, token: string): void {
+  if (process.stdout.isTTY !== true) return;
+  const link = loginLink(url, makeLoginCode(token, Date.now()));
+  process.stdout.write(`\nLog in: ${link}\n(good once, for 10 minutes; "holdfast login" prints another one)\n\n`);
 }
 
 /** From the source as well as from the bundle, the package is two folders up. */

@@ -39,6 +39,10 @@ export function createKeys(prefix: string) {
     latencies: `${prefix}:latencies`,
     /** Hash: [platform, account, name] → limits of the budget (both JSON). */
     budgets: `${prefix}:budgets`,
+    /** String with expiry: a session of a browser that was begun and not ended. Under a digest: the id opens the door. */
+    webSession: (id: string) => `${prefix}:web-session:${digest(id)}`,
+    /** String with expiry: a login code that was used. */
+    loginCode: (code: string) => `${prefix}:login-code:${digest(code)}`,
     alerts: {
       /** String with expiry: the process that judges and delivers alerts. */
       lease: `${prefix}:{alerts}:lease`,

@@ -25,6 +25,17 @@ export const LATENCY_BOUNDS_MS: readonly number[] = [
   ...[1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000],
 ];
 
+/**
+ * Why the web role cut a socket or refused a request of a caller that had too many.
+ *
+ * - `waiting`: it asked for nothing for the longest time
+ * - `busy`: too many were being answered
+ * - `slow`: its body did not come in time
+ */
+export const WEB_REFUSALS = ['waiting', 'busy', 'slow'] as const;
+export type WebRefusal = (typeof WEB_REFUSALS)[number];
+export type WebRefusals = Readonly<Record<WebRefusal, number>>;
+
 /** Increments of fields of the hash of latencies. */
 export type LatencyCounts = ReadonlyMap<string, number>;
 
@@ -48,6 +59,10 @@ export class Measurements {
     raise(this.#latencies, `${name}|${platform}|sumUs`, Math.round(atLeast0 * 1_000) * times);
   }
 
+  refused(why: WebRefusal): void {
+    raise(this.#latencies, refusalField(why), 1);
+  }
+
   reconnected(id: ConnectionId, cause: ReconnectCause): void {
     const counts = this.#reconnects.get(id) ?? new Map<string, number>();
     raise(counts, reconnectField(cause), 1);
@@ -61,6 +76,11 @@ export class Measurements {
     this.#reconnects = new Map();
     return gathered;
   }
+}
+
+/** Beside the latencies: one hash takes all that a report adds. */
+function refusalField(why: WebRefusal): string {
+  return `web-refused|${why}`;
 }
 
 /** Name of the counter of one cause among a connection's counters. */
@@ -89,9 +109,17 @@ export interface StoredLatency {
   readonly sumMs: number;
 }
 
+export interface StoredMeasurements {
+  readonly latencies: readonly StoredLatency[];
+  readonly webRefusals: WebRefusals;
+}
+
 /** Sums over all processes that ever reported. @throws the client's errors */
-export async function readLatencies(client: RedisClient, keys: Keys): Promise<StoredLatency[]> {
-  return parseLatencies(await client.hgetall(keys.latencies));
+export async function readMeasurements(client: RedisClient, keys: Keys): Promise<StoredMeasurements> {
+  const hash = await client.hgetall(keys.latencies);
+  const counts = new Map(Object.entries(hash));
+  const refusals = WEB_REFUSALS.map((why) => [why, Number(counts.get(refusalField(why)) ?? 0)]);
+  return { latencies: parseLatencies(hash), webRefusals: Object.fromEntries(refusals) as WebRefusals };
 }
 
 export function parseLatencies(hash: Readonly<Record<string, string>>): StoredLatency[] {

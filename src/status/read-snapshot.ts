@@ -1,7 +1,7 @@
 /** All that a scrape or an overview needs of Redis, in a bounded number of calls however many connections there are. */
 import { type BudgetUse, readBudgets } from '../state/budget.ts';
 import type { Keys } from '../state/keys.ts';
-import { readLatencies, type StoredLatency } from '../state/measurements.ts';
+import { readMeasurements, type StoredMeasurements } from '../state/measurements.ts';
 import type { RedisClient } from '../state/redis.ts';
 import { type ChainEvidence, readChainEvidence } from './chain-evidence.ts';
 import type { StatusTimings } from './read.ts';
@@ -16,8 +16,7 @@ export interface CountedQueue {
 export const JOB_STATES = ['waiting', 'active', 'delayed', 'prioritized', 'failed'] as const;
 export type JobState = (typeof JOB_STATES)[number];
 
-export interface Snapshot extends ChainEvidence {
-  readonly latencies: readonly StoredLatency[];
+export interface Snapshot extends ChainEvidence, StoredMeasurements {
   readonly budgets: readonly BudgetUse[];
   readonly jobs: readonly QueueCounts[];
 }
@@ -36,12 +35,12 @@ export interface SnapshotSource {
 
 /** @throws the errors of the client and the queues */
 export async function readSnapshot({ client, keys, queues, timings }: SnapshotSource): Promise<Snapshot> {
-  const [evidence, latencies, jobs] = await Promise.all([
+  const [evidence, measured, jobs] = await Promise.all([
     readChainEvidence(client, keys, timings),
-    readLatencies(client, keys),
+    readMeasurements(client, keys),
     Promise.all(queues.map(countQueue)),
   ]);
-  return { ...evidence, latencies, jobs, budgets: await readBudgets(client, keys, evidence.moment.now) };
+  return { ...evidence, ...measured, jobs, budgets: await readBudgets(client, keys, evidence.moment.now) };
 }
 
 async function countQueue(queue: CountedQueue): Promise<QueueCounts> {

@@ -22,11 +22,13 @@ import {
   retriedSchema,
   statusSchema,
 } from './schemas.ts';
+import type { Sessions } from './session.ts';
 
 export interface ApiOptions extends PushApiOptions {
   readonly timings: StatusTimings;
   readonly desk: ConnectionDesk;
-  readonly adminToken: string | null;
+  /** `null`: nobody logs in, since there is no token. */
+  readonly sessions: Sessions | null;
 }
 
 const SUMMARIES: Readonly<Record<Verb, string>> = {
@@ -115,7 +117,7 @@ function installVerb(root: FastifyInstance, verb: Verb, { client, keys, timings,
         response: {
           202: askedSchema,
           400: problem('The request is wrong.'),
-          403: problem('Another site may not ask for it.'),
+          403: problem('There is no admin token, or another site may not ask for it.'),
           404: problem('No such connection.'),
           409: problem('No other worker could take it.'),
           ...refusals,

@@ -20,7 +20,7 @@ import type { RedisClient } from '../state/redis.ts';
 import type { StatusTimings } from '../status/read.ts';
 import { type ApiOptions, installApi } from './api.ts';
 import type { ConnectionDesk } from './change-connections.ts';
-import { createGuard, createTokenCheck } from './guard.ts';
+import { type Access, createGuard, createTokenCheck, type Door } from './guard.ts';
 import type { Listener } from './listener.ts';
 import { installLive } from './live.ts';
 import { installLogin } from './login.ts';
@@ -29,12 +29,11 @@ import { installProblems, refuseUnread } from './problem.ts';
 import { installQueueBoard, type Queues } from './queue-board.ts';
 import { createReadiness, type ReadinessOptions } from './readiness.ts';
 import { healthSchema, readinessSchema } from './schemas.ts';
-import { sessionKey } from './session.ts';
+import { Sessions, sessionKey } from './session.ts';
 
 export interface WebOptions extends Pick<ReadinessOptions, 'worker' | 'holdsConnections' | 'started'> {
   readonly listener: Listener;
-  /** `null`: none is needed, since `listener` is on a loopback address. */
-  readonly adminToken: string | null;
+  readonly access: Access;
   /** One whose commands end by themselves. */
   readonly client: RedisClient;
   readonly keys: Keys;
@@ -67,7 +66,7 @@ const POLICY = { useDefaults: false, directives: { 'default-src': ["'none'"], 'f
 
 /** Resolves when `listener` is answered by the application. */
 export async function serveWeb(options: WebOptions): Promise<Web> {
-  const { listener, adminToken, log } = options;
+  const { listener, access, client, keys, log } = options;
   const ended = controllerForMany();
   let handler: RequestListener = () => undefined;
   const app = fastify({
@@ -85,7 +84,7 @@ export async function serveWeb(options: WebOptions): Promise<Web> {
   app.setValidatorCompiler(validatorCompiler);
   // Answers have their types at compile time; checking each again would cost more than reading it.
   app.setSerializerCompiler(() => JSON.stringify);
-  installProblems(app);
+  installProblems(app, (request) => listener.refused('slow', request.ip));
   await app.register(helmet, {
     contentSecurityPolicy: POLICY,
     // For whoever speaks TLS in front to decide.
@@ -97,19 +96,26 @@ export async function serveWeb(options: WebOptions): Promise<Web> {
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
     return payload;
   });
-  await app.register(swagger, openApi(options.version, adminToken !== null));
+  await app.register(swagger, openApi(options.version, access.token !== null));
   installHealth(app, createReadiness({ ...options, signal: ended.signal }));
   const assets = readPageAssets();
   await app.register(installPageFiles satisfies FastifyPluginAsync);
-  const check = adminToken === null ? null : createTokenCheck(adminToken);
-  if (adminToken !== null && check !== null) {
-    await app.register(cookie, { secret: sessionKey(adminToken) });
-    await app.register(((open) => installLogin(open, check, assets)) satisfies FastifyPluginAsync);
+  const { signal } = ended;
+  let door: Door | null = null;
+  if (access.token !== null) {
+    const { token } = access;
+    const opened: Door = { check: createTokenCheck(token), sessions: new Sessions({ client, keys, signal }) };
+    door = opened;
+    await app.register(cookie, { secret: sessionKey(token) });
+    const login: FastifyPluginAsync = (open) =>
+      installLogin(open, { door: opened, token, client, keys, signal, assets });
+    await app.register(login);
   }
   const guarded: FastifyPluginAsync = async (inside) => {
-    inside.addHook('onRequest', createGuard(check));
-    installPages(inside, assets, check !== null);
-    await installGuarded(inside, options, { ...options, deliveries: options.queues.deliveries, signal: ended.signal });
+    inside.addHook('onRequest', createGuard(door, access));
+    installPages(inside, assets, door === null ? 'read-only' : 'logged-in');
+    const sessions = door?.sessions ?? null;
+    await installGuarded(inside, options, { ...options, deliveries: options.queues.deliveries, sessions, signal });
   };
   await app.register(guarded);
   await app.ready();

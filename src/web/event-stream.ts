@@ -27,12 +27,15 @@ export function formatEvent(name: string, data: unknown): string {
   return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
-/**
- * Takes the reply over: no hook and no timeout of the application touches it from here on.
- *
- * @param onEnd - called once, whoever ended it
- */
-export function openEventStream(reply: FastifyReply, onEnd: () => void): EventStream {
+export interface EventStreamOptions {
+  /** Called once, whoever ended it. */
+  onEnd(): void;
+  /** Asked every {@link KEEPALIVE_MS}: the stream ends when its client may no longer watch, by logging out. Never throws. */
+  isWelcome(): Promise<boolean>;
+}
+
+/** Takes the reply over: no hook and no timeout of the application touches it from here on. */
+export function openEventStream(reply: FastifyReply, { onEnd, isWelcome }: EventStreamOptions): EventStream {
   reply.hijack();
   const { raw } = reply;
   const own = {
@@ -51,11 +54,12 @@ export function openEventStream(reply: FastifyReply, onEnd: () => void): EventSt
     if (raw.writableEnded || raw.destroyed) return;
     behindSince = raw.write(text) ? null : performance.now();
   };
-  const tick = (): void => {
+  const tick = async (): Promise<void> => {
     if (behindSince === null) write(': keepalive\n\n');
     else if (performance.now() - behindSince > SLOW_MS) raw.destroy();
+    if (!(await isWelcome())) raw.end();
   };
-  const keepalive = setInterval(tick, KEEPALIVE_MS);
+  const keepalive = setInterval(() => void tick(), KEEPALIVE_MS);
   const longest = setTimeout(() => raw.end(), LONGEST_MS);
   raw.on('drain', () => {
     behindSince = null;

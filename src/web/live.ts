@@ -23,7 +23,7 @@ const MAX_STREAMS = 50;
 
 export function installLive(root: FastifyInstance, options: LiveOptions): void {
   const app = root.withTypeProvider<ZodTypeProvider>();
-  const { client, keys, timings, signal } = options;
+  const { client, keys, timings, sessions, signal } = options;
   const overview = () => askRedis(signal, () => readOverview(options, options.version));
 
   app.get(
@@ -72,14 +72,19 @@ export function installLive(root: FastifyInstance, options: LiveOptions): void {
         },
       },
     },
-    (_request, reply) => {
+    (request, reply) => {
       if (signal.aborted) throw new HttpProblem(503, 'is about to end', { 'retry-after': '1' });
       if (streams.size >= MAX_STREAMS) {
         throw new HttpProblem(503, `${MAX_STREAMS} browsers watch already: close one`, { 'retry-after': '10' });
       }
-      const stream = openEventStream(reply, () => {
-        streams.delete(stream);
-        stopWatching();
+      const session = sessions?.letIn(request) ?? null;
+      const stream = openEventStream(reply, {
+        onEnd: () => {
+          streams.delete(stream);
+          stopWatching();
+        },
+        // Whoever showed the token itself goes on.
+        isWelcome: async () => session === null || sessions === null || (await sessions.isOpen(session)),
       });
       streams.add(stream);
       const stopWatching = feed.watch((event) => stream.send(event));

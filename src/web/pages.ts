@@ -64,9 +64,11 @@ export async function installPageFiles(open: FastifyInstance): Promise<void> {
   await open.register(files('docs', { extensions: ['html'] }));
 }
 
-/** @param canLogOut - there are sessions */
-export function installPages(app: FastifyInstance, assets: PageAssets, canLogOut: boolean): void {
-  const shell = renderShell(assets, canLogOut);
+/** Whoever looks has logged in and may change things; or everybody may look, and nobody more. */
+type Visitor = 'logged-in' | 'read-only';
+
+export function installPages(app: FastifyInstance, assets: PageAssets, visitor: Visitor): void {
+  const shell = renderShell(assets, visitor);
   for (const path of PAGES) {
     app.get(path, { schema: { hide: true } }, (_request, reply) =>
       reply.header('content-security-policy', POLICY).type('text/html; charset=utf-8').send(shell),
@@ -74,9 +76,9 @@ export function installPages(app: FastifyInstance, assets: PageAssets, canLogOut
   }
 }
 
-function renderShell({ script, style, icon }: PageAssets, canLogOut: boolean): string {
+function renderShell({ script, style, icon }: PageAssets, visitor: Visitor): string {
   return `<!doctype html>
-<html lang="en"${canLogOut ? ' data-can-log-out' : ''}>
+<html lang="en" data-visitor="${visitor}">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">

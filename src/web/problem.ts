@@ -51,8 +51,11 @@ export class HttpProblem extends Error {
 export const refusals = { 401: problem('No token, or a wrong one.'), 503: problem('Redis does not answer.') };
 
 const RETRY_AFTER_SECONDS = '1';
+const TOO_LONG = { status: 503, detail: 'there was no answer in time; Redis may be away' };
+const SLOW_BODY = { status: 408, detail: 'the body of the request did not come' };
 
-export function installProblems(app: FastifyInstance): void {
+/** @param onSlowBody - called for each request whose body did not come in time */
+export function installProblems(app: FastifyInstance, onSlowBody: (request: FastifyRequest) => void): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     if (error instanceof HttpProblem) return sendProblem(reply, error);
     if (hasZodFastifySchemaValidationErrors(error)) {
@@ -66,6 +69,12 @@ export function installProblems(app: FastifyInstance): void {
       const { code } = error;
       return answer(reply.header('retry-after', RETRY_AFTER_SECONDS), { status: 503, detail: explain(error), code });
     }
+    if (error.code === 'FST_ERR_HANDLER_TIMEOUT') {
+      if (request.raw.complete) return answer(reply.header('retry-after', RETRY_AFTER_SECONDS), TOO_LONG);
+      onSlowBody(request);
+      return answer(reply.header('connection', 'close'), SLOW_BODY);
+    }
+    if (request.raw.destroyed && !request.raw.complete) return answer(reply, SLOW_BODY);
     const { statusCode = 500 } = error;
     if (statusCode < 500) return answer(reply, { status: statusCode, detail: refusalOf(error) });
     request.log.error({ err: error, event: 'web.defect', route: routeOf(request) }, 'a request failed by a defect');

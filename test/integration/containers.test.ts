@@ -92,8 +92,9 @@ describe.skipIf(missing !== null)('containers', { timeout: 300_000 }, () => {
       expect((await container.exec(['cat', '/proc/1/comm'])).output).toBe('tini\n');
       expect((await container.exec(['sh', '-c', 'id -u; touch /app/x'])).output).toMatch(/^1000\n.*Read-only/s);
       await answered(appId);
-      const page = ['node', '-e', 'console.log((await fetch("http://127.0.0.1:8420/admin/queues")).status)'];
-      expect((await container.exec(page)).output).toBe('200\n');
+      const link = (await container.exec(['holdfast', 'login'])).output.split('\n')[0];
+      const page = ['node', '-e', `console.log((await fetch("${link}", { redirect: "manual" })).status)`];
+      expect((await container.exec(page)).output).toBe('303\n');
 
       await qq.faults.refuseDials();
       qq.faults.dropSockets({ how: 'rst' });

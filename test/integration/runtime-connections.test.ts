@@ -170,11 +170,11 @@ describe('a process that runs', () => {
 describe('over HTTP', () => {
   const token = 'a-token-that-nobody-guesses';
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
-  const start = (adminToken?: string) =>
+  const start = (adminToken: string | null) =>
     startWebBench({
       path: redis.server.path,
       prefix: redis.prefix(),
-      ...(adminToken === undefined ? {} : { adminToken }),
+      adminToken,
     });
 
   it('adds, replaces, changes and removes, and says what it did and for whom', async () => {
@@ -218,7 +218,7 @@ describe('over HTTP', () => {
   });
 
   it('is refused without an admin token, also to this machine', async () => {
-    await using web = await start();
+    await using web = await start(null);
     const json = { 'content-type': 'application/json' };
     const answer = await web.call('/api/connections', { method: 'POST', headers: json, body: JSON.stringify(given) });
     expect([answer.status, answer.json().detail]).toEqual([403, expect.stringMatching(/set http\.adminToken/)]);

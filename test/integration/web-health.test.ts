@@ -1,4 +1,5 @@
 /** /healthz says that the process runs; /readyz that it does its work, by evidence in Redis. */
+import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { listen } from '../../src/web/listener.ts';
 import { healthyHold, startOneWorker } from '../support/one-worker.ts';
@@ -6,6 +7,8 @@ import { startRedis, uniquePrefix, useRedis } from '../support/redis.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { call, startWebBench } from '../support/web-bench.ts';
 
+/** Of a listener on its own. */
+const unheard = { onRefused: () => undefined, log: pino({ level: 'silent' }) };
 const redis = useRedis();
 const place = () => ({ path: redis.server.path, prefix: redis.prefix() });
 
@@ -97,26 +100,26 @@ describe('/readyz', () => {
 
 describe('a listener', () => {
   it('says that it lives before the application is there, and gives its port back at the end', async () => {
-    const listener = await listen({ host: '127.0.0.1', port: 0 });
+    const listener = await listen({ host: '127.0.0.1', port: 0, ...unheard });
     const port = Number(new URL(listener.url).port);
     expect((await call(`${listener.url}/healthz`)).status).toBe(200);
     const ready = await call(`${listener.url}/readyz`);
     expect([ready.status, ready.json().reasons]).toEqual([503, ['still starting']]);
     await listener.close();
-    const again = await listen({ host: '127.0.0.1', port });
+    const again = await listen({ host: '127.0.0.1', port, ...unheard });
     await again.close();
   });
 
   it('names what is wrong with an address that it cannot have', async () => {
-    const listener = await listen({ host: '127.0.0.1', port: 0 });
+    const listener = await listen({ host: '127.0.0.1', port: 0, ...unheard });
     const port = Number(new URL(listener.url).port);
-    const taken = listen({ host: '127.0.0.1', port });
+    const taken = listen({ host: '127.0.0.1', port, ...unheard });
     await expect(taken).rejects.toMatchObject({
       code: 'LISTEN_FAILED',
       message: expect.stringContaining('taken by another'),
     });
     await listener.close();
-    const foreign = listen({ host: '192.0.2.1', port: 0 });
+    const foreign = listen({ host: '192.0.2.1', port: 0, ...unheard });
     await expect(foreign).rejects.toMatchObject({ message: expect.stringContaining('no address of this machine') });
   });
 });

@@ -60,7 +60,7 @@ describe('the events', () => {
   it('tell a change within the next looks, and go on with ages when there is none', async () => {
     const where = place();
     await using web = await startWebBench(where);
-    await using stream = await openEvents(`${web.url}/api/events`);
+    await using stream = await openEvents(`${web.url}/api/events`, web.headers);
     expect([stream.status, stream.headers['content-type']]).toEqual([200, 'text/event-stream; charset=utf-8']);
     expect(stream.headers).toMatchObject({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
     await expect.poll(() => stream.events[0], within).toMatchObject({ name: 'overview' });
@@ -88,7 +88,9 @@ describe('the events', () => {
       const stats = await web.client.info('commandstats');
       return Number(/^cmdstat_info:calls=(\d+)/m.exec(stats)?.[1]);
     };
-    const streams = await Promise.all(Array.from({ length: 5 }, () => openEvents(`${web.url}/api/events`)));
+    const streams = await Promise.all(
+      Array.from({ length: 5 }, () => openEvents(`${web.url}/api/events`, web.headers)),
+    );
     await expect.poll(() => streams.map(({ events }) => events.length > 1), within).toEqual(Array(5).fill(true));
     for (const { events } of streams)
       expect(events.map(({ data }) => data)).toEqual(streams[0]?.events.map(({ data }) => data));
@@ -104,7 +106,7 @@ describe('the events', () => {
   it('say trouble instead of what was true before when Redis is away, and go on when it is back', async () => {
     await using server = await startRedis();
     await using web = await startWebBench({ path: server.path, prefix: 'live' });
-    await using stream = await openEvents(`${web.url}/api/events`);
+    await using stream = await openEvents(`${web.url}/api/events`, web.headers);
     await expect.poll(() => stream.events.at(-1)?.name, within).toBe('overview');
     server.freeze();
     await expect
@@ -120,12 +122,14 @@ describe('the events', () => {
 
   it('end when the process drains, and are refused beyond their number', async () => {
     const web = await startWebBench(place());
-    const streams = await Promise.all(Array.from({ length: 50 }, () => openEvents(`${web.url}/api/events`)));
+    const streams = await Promise.all(
+      Array.from({ length: 50 }, () => openEvents(`${web.url}/api/events`, web.headers)),
+    );
     const refused = await web.call('/api/events');
     expect([refused.status, refused.headers['content-type']]).toEqual([503, 'application/problem+json; charset=utf-8']);
     await streams.pop()?.[Symbol.asyncDispose]();
     const place50 = async () => {
-      const stream = await openEvents(`${web.url}/api/events`);
+      const stream = await openEvents(`${web.url}/api/events`, web.headers);
       if (stream.status === 200) streams.push(stream);
       else await stream[Symbol.asyncDispose]();
       return stream.status;

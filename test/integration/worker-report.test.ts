@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { connectionId, type WorkerId } from '../../src/model.ts';
 import { createWorkerReporter } from '../../src/run/worker-report.ts';
 import { createKeys } from '../../src/state/keys.ts';
-import { Measurements, parseLatencies, readLatencies } from '../../src/state/measurements.ts';
+import { Measurements, parseLatencies, readMeasurements } from '../../src/state/measurements.ts';
 import { openRedis } from '../../src/state/redis.ts';
 import { quiet } from '../support/inbound.ts';
 import { startRedis } from '../support/redis.ts';
@@ -63,7 +63,7 @@ it('is added up, not lost at a drain, and not counted twice when Redis froze in 
   measurements.took('turn', 'qq', 1);
   ended.abort();
   await running;
-  const [turns, ...others] = await readLatencies(plain, keys);
+  const [turns, ...others] = (await readMeasurements(plain, keys)).latencies;
   expect([turns?.name, turns?.platform, turns?.buckets[0], others]).toEqual(['turn', 'qq', before + 1, []]);
   expect(await plain.exists(keys.worker(worker))).toBe(0);
   client.disconnect();

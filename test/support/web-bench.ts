@@ -8,6 +8,7 @@ import { request } from 'undici';
 import type { WorkerId } from '../../src/model.ts';
 import { ConnectionDesk } from '../../src/run/connection-desk.ts';
 import { createKeys } from '../../src/state/keys.ts';
+import { Measurements } from '../../src/state/measurements.ts';
 import { openQueue, type QueueName } from '../../src/state/queues.ts';
 import { openRedis } from '../../src/state/redis.ts';
 import { recordSweep } from '../../src/state/sweeps.ts';
@@ -19,8 +20,10 @@ import { TIMINGS } from './one-worker.ts';
 export interface WebBenchOptions {
   readonly path: string;
   readonly prefix: string;
-  /** @defaultValue none is needed */
-  readonly adminToken?: string;
+  /** `null`: nobody needs one, and nothing can be changed. @defaultValue one that {@link startWebBench}'s calls show */
+  readonly adminToken?: string | null;
+  /** As without a token of the configuration. @defaultValue true */
+  readonly localNamesOnly?: boolean;
   readonly holdsConnections?: boolean;
   readonly started?: () => boolean;
   readonly metrics?: MetricsSource;
@@ -53,6 +56,7 @@ export async function call(url: string, { method = 'GET', headers = {}, body }: 
 }
 
 const WORKER = 'web-host/1' as WorkerId;
+const OWN_TOKEN = 'a-token-that-a-test-need-not-know';
 
 export async function startWebBench(options: WebBenchOptions) {
   const address = { path: options.path };
@@ -65,10 +69,13 @@ export async function startWebBench(options: WebBenchOptions) {
   const queues = { connections: queue('connections'), turns: queue('turns'), deliveries: queue('deliveries') };
   const lines: Record<string, unknown>[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
-  const listener = await listen({ host: '127.0.0.1', port: 0 });
+  const measurements = new Measurements();
+  const { adminToken: token = OWN_TOKEN } = options;
+  const own: Call['headers'] = options.adminToken === undefined ? { authorization: `Bearer ${OWN_TOKEN}` } : {};
+  const listener = await listen({ host: '127.0.0.1', port: 0, onRefused: (why) => measurements.refused(why), log });
   const web = await serveWeb({
     listener,
-    adminToken: options.adminToken ?? null,
+    access: { token, localNamesOnly: options.localNamesOnly ?? true },
     client,
     keys,
     queues,
@@ -90,7 +97,11 @@ export async function startWebBench(options: WebBenchOptions) {
     client: patient,
     queues,
     lines,
-    call: (path: string, how?: Call) => call(`${listener.url}${path}`, how),
+    measurements,
+    /** What `call` says of itself. */
+    headers: own,
+    call: (path: string, { headers, ...how }: Call = {}) =>
+      call(`${listener.url}${path}`, { ...how, headers: { ...own, ...headers } }),
     /** What a process and a scheduler that work write. */
     async seemAlive(): Promise<void> {
       await recordSweep(patient, keys, WORKER);

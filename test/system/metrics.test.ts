@@ -9,6 +9,8 @@ import { parseScrape, type Sample, total } from '../support/scraped.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { call } from '../support/web-bench.ts';
 
+const TOKEN = 'a-token-for-the-tests-of-metrics';
+
 describe('metrics of two workers', () => {
   let qq: QqEmulator;
   let installation: Installation;
@@ -16,7 +18,7 @@ describe('metrics of two workers', () => {
 
   beforeAll(async () => {
     qq = await startQq({ heartbeatIntervalMs: 1_000 });
-    installation = await install({ connections: [qqConnection(qq)], http: { port: 0 } });
+    installation = await install({ connections: [qqConnection(qq)], http: { port: 0, adminToken: TOKEN } });
     await Promise.all([
       installation.scheduler(),
       installation.worker('connections,agent,delivery'),
@@ -99,7 +101,7 @@ describe('metrics of two workers', () => {
   it('are what the web role answers, from the command as it is built', async () => {
     const web = await installation.start('web').ready();
     const { url } = await web.waitForLine(({ event }) => event === 'web');
-    const answer = await call(`${url}/metrics`);
+    const answer = await call(`${url}/metrics`, { headers: { authorization: `Bearer ${TOKEN}` } });
     expect([answer.status, answer.headers['content-type']]).toEqual([200, metrics.contentType]);
     const served = parseScrape(answer.text);
     const own = await scrape();

@@ -1,5 +1,5 @@
 /** The web role in whole installations: in `up`, and as a process of its own that outlives the others. */
-import { writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -13,11 +13,12 @@ import { call } from '../support/web-bench.ts';
 const TOKEN = 'a-token-for-the-system-tests-of-web';
 const ADMIN = 'WEB_TEST_ADMIN_TOKEN';
 
-/** Answers at the address that the process logged. */
+/** Answers at the address that the process logged, to who knows its token: the one that it made, or else ours. */
 async function webOf(served: ServedProcess) {
-  const { url } = await served.waitForLine(({ event }) => event === 'web');
-  const headers = { authorization: `Bearer ${TOKEN}` };
-  return { url: String(url), get: (path: string) => call(`${url}${path}`, { headers }) };
+  const { url, tokenFile } = await served.waitForLine(({ event }) => event === 'web');
+  const token = tokenFile === undefined ? TOKEN : (await readFile(String(tokenFile), 'utf8')).trim();
+  const headers = { authorization: `Bearer ${token}` };
+  return { url: String(url), headers, token, tokenFile, get: (path: string) => call(`${url}${path}`, { headers }) };
 }
 
 /** Somebody else listens there, as far as we could get it. */
@@ -60,10 +61,65 @@ describe('up', () => {
     await qq.faults.acceptDials();
     await waitUntil('ready again', async () => (await web.get('/readyz')).status === 200);
 
-    expect((await call(`${web.url}/api/connections/qq-main/pause`, { method: 'POST' })).status).toBe(202);
+    const pause = { method: 'POST', headers: web.headers } as const;
+    expect((await call(`${web.url}/api/connections/qq-main/pause`, pause)).status).toBe(202);
     await installation.waitFor('to be paused', ({ state }) => state === 'paused');
     expect(await up.stop()).toMatchObject({ code: 0 });
     await expect(web.get('/healthz')).rejects.toThrow(/ECONNREFUSED/);
+  });
+
+  it('makes a token that its log does not tell, keeps it over a restart, and "login" prints a link that works once (M3)', async () => {
+    const port = await freePort();
+    await using installation = await install({ connections: [], http: { port } });
+    const first = await installation.up();
+    const web = await webOf(first);
+    expect(web.tokenFile).toBe(join(installation.dir, '.holdfast', 'admin-token'));
+    expect((await stat(String(web.tokenFile))).mode & 0o777).toBe(0o600);
+    expect(web.token).toMatch(/^[0-9a-f]{48}$/);
+    expect((await call(`${web.url}/api/status`)).status).toBe(401);
+    expect((await web.get('/api/status')).status).toBe(200);
+
+    const login = await installation.run(['-c', installation.configFile, 'login'], { cwd: '/' });
+    expect([login.code, login.stderr]).toEqual([0, 'good once, for 10 minutes\n']);
+    const link = login.stdout.trim();
+    expect(link).toMatch(new RegExp(`^http://127\\.0\\.0\\.1:${port}/login\\?code=[\\w.-]+$`));
+    const followed = await call(link);
+    const cookie = String(followed.headers['set-cookie']).split(';')[0] ?? '';
+    expect([followed.status, followed.headers.location]).toEqual([303, '/']);
+    expect((await call(`${web.url}/api/status`, { headers: { cookie } })).status).toBe(200);
+    await first.stop();
+
+    const second = await installation.up();
+    expect((await webOf(second)).token).toBe(web.token);
+    expect((await call(link)).status).toBe(401);
+    expect((await call(`${web.url}/api/status`, { headers: { cookie } })).status).toBe(200);
+    await second.stop();
+    for (const secret of [web.token, link.split('=')[1] ?? '', cookie.split('=')[1] ?? '']) {
+      expect(installation.output()).not.toContain(secret);
+    }
+
+    await rm(String(web.tokenFile));
+    const third = await installation.up();
+    expect((await webOf(third)).token).not.toBe(web.token);
+    expect((await call(`${web.url}/api/status`, { headers: { cookie } })).status).toBe(401);
+  });
+
+  it('shows everything and changes nothing where "none" is written for the token (M3)', async () => {
+    await using installation = await install({ connections: [], http: { port: 0, adminToken: 'none' } });
+    const { url } = await webOf(await installation.up());
+    expect((await call(`${url}/api/status`)).status).toBe(200);
+    const refused = await call(`${url}/v1/messages`, { method: 'POST' });
+    expect([refused.status, refused.json().detail]).toEqual([403, expect.stringContaining('http.adminToken')]);
+    const login = await installation.run(['login']);
+    expect([login.code, login.stderr]).toEqual([2, expect.stringMatching(/http\.adminToken: is "none"/)]);
+  });
+
+  it('names folder, problem and fix where nothing can be written (L12)', async () => {
+    await using installation = await install({ connections: [] });
+    await writeFile(join(installation.dir, '.holdfast'), 'a file in the way');
+    const { code, stdout } = await installation.run(['up']);
+    expect(code).toBe(2);
+    expect(stdout).toContain(`${join(installation.dir, '.holdfast')} is in the way of a folder: move it away`);
   });
 
   it('serves Bull Board from the bundle, behind the token of the configuration', async () => {

@@ -8,7 +8,20 @@ const PAGE = readFileSync(new URL('../../SECURITY.md', import.meta.url), 'utf8')
 
 /** Every key that keys.ts can spell, with the placeholders of the page. */
 function families(): string[] {
-  const { prefix: _, bull, connection, budget, worker, presence, alerts, queue, ...plain } = createKeys('hf');
+  const made = createKeys('hf');
+  const {
+    prefix: _,
+    webSession,
+    loginCode,
+    bull,
+    connection,
+    budget,
+    worker,
+    presence,
+    alerts,
+    queue,
+    ...plain
+  } = made;
   const texts = Object.entries(plain).map(([name, value]) => {
     if (typeof value !== 'string') throw new Error(`keys.${name} is no text: teach this test about it`);
     return value;
@@ -24,6 +37,8 @@ function families(): string[] {
     ...Object.values(alerts),
     ...ofConnection.map((key) => key.replace(/[0-9a-f]{24}/, 'DIGEST').replace('seen:LANE', 'seen:WINDOW')),
     budget('PLATFORM', 'ACCOUNT', 'NAME'),
+    webSession('ID').replace(/[0-9a-f]{24}/, 'DIGEST'),
+    loginCode('CODE').replace(/[0-9a-f]{24}/, 'DIGEST'),
     worker('WORKER' as WorkerId),
     presence('WORKER' as WorkerId),
     `${bull}:connections`,

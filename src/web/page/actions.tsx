@@ -5,11 +5,19 @@ import { ConfirmDialog } from './confirm-dialog.tsx';
 import type { ConnectionStatus, WorkerStatus } from './documents.ts';
 import { call } from './http.ts';
 import { redisNow } from './news.ts';
+import { isReadOnly } from './visitor.ts';
 import { instant } from './words.ts';
 
 export function Actions({ connection, workers }: { connection: ConnectionStatus; workers: readonly WorkerStatus[] }) {
   const [open, setOpen] = useState<Verb | null>(null);
   const [asked, setAsked] = useState<Asked | null>(null);
+  if (isReadOnly) {
+    return (
+      <p>
+        Nothing can be changed here: <code>http.adminToken</code> is <code>none</code>.
+      </p>
+    );
+  }
   return (
     <section class="actions" aria-label="Actions">
       <div class="buttons">

@@ -7,6 +7,7 @@ import { Frame } from './frame.tsx';
 import { call, messageOf } from './http.ts';
 import { overview } from './news.ts';
 import { At } from './ticking.tsx';
+import { isReadOnly } from './visitor.ts';
 import { plural } from './words.ts';
 
 type Letters =
@@ -87,7 +88,7 @@ function Letter({ letter, retry }: { letter: DeadMessage; retry(): void }) {
         <h2>
           {OUTCOMES[outcome] ?? outcome} <code>{code}</code>
         </h2>
-        {kind !== 'event' && (
+        {kind !== 'event' && !isReadOnly && (
           <button type="button" class="button" onClick={retry} aria-label={`Try ${id} again`}>
             Try again …
           </button>

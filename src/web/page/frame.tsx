@@ -3,6 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { freshness, overview, sinceNews } from './news.ts';
 import { ChartPatterns } from './strip-chart.tsx';
+import { isReadOnly } from './visitor.ts';
 import { number, span } from './words.ts';
 
 const LINKS = [
@@ -36,7 +37,7 @@ export function Frame({ title, children }: { title: string; children: ComponentC
           ))}
         </nav>
         <Pulse />
-        {'canLogOut' in document.documentElement.dataset && (
+        {!isReadOnly && (
           <form method="post" action="/logout">
             <button class="button quiet" type="submit">
               Log out

@@ -251,11 +251,15 @@ describe('sabotage', () => {
 describe('secrets of the configuration', () => {
   it('are known to the logger once it is loaded', () => {
     load(
-      `redis: { url: "redis://:p%40ssw0rd@127.0.0.1/0" }\nhttp: { adminToken: admin-token-value }\nagent: { kind: openai, url: http://127.0.0.1/v1, model: m, apiKey: agent-key-value }\n${QQ}`,
+      `redis: { url: "redis://us%40r-of-redis:p%40ssw0rd@127.0.0.1/0" }\nhttp: { adminToken: admin-token-value }\nagent: { kind: openai, url: http://127.0.0.1/v1, model: m, apiKey: agent-key-value }\n${QQ}`,
     );
     expect(redact('top-secret-value p@ssw0rd p%40ssw0rd admin-token-value agent-key-value')).toBe(
       '[redacted] [redacted] [redacted] [redacted] [redacted]',
     );
+    // The user of Redis as well (L8), unless it is a name that tells nobody anything.
+    expect(redact('us@r-of-redis us%40r-of-redis')).toBe('[redacted] [redacted]');
+    load(`redis: { url: "redis://default:another-password@127.0.0.1/0" }\n${QQ}`);
+    expect(redact('by default')).toBe('by default');
   });
 
   it('are in no problem line, whatever is wrong with them', () => {
