@@ -29,6 +29,7 @@ import {
   judgeAfter,
   judgeBefore,
   judgeDefect,
+  judgeTime,
   judgeUnsendable,
   type Verdict,
 } from './delivery-verdict.ts';
@@ -162,7 +163,8 @@ class Delivery {
       const leftMs = Math.max(1, Math.min(started.ms, deadlineAt - now()));
       if (leftMs > MOMENT_MS) return { kind: 'again', afterMs: leftMs };
       await sleep(leftMs, { signal: this.#stop.signal });
-      const late = judgeBefore(candidate());
+      // No permit in time.
+      const late = judgeTime(candidate());
       if (late !== null) return this.#carryOut(head, late);
     }
     const outcome = await this.#send(answer.sender, part, answer.repeatable(part));

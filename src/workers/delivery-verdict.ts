@@ -46,10 +46,21 @@ export function giveUpAt({ part, head, policy }: Pick<Candidate, 'part' | 'head'
 
 /** @returns `null` when the part may be sent now */
 export function judgeBefore(candidate: Candidate): Verdict | null {
-  const { part, head, repeatable, now } = candidate;
+  const { part, head, repeatable } = candidate;
   if (head.interrupted && !repeatable) {
     return dead(part, 'unknown', 'INTERRUPTED', 'the sending process ended before the platform answered');
   }
+  return head.attempts === 0 || head.interrupted ? null : judgeTime(candidate);
+}
+
+/**
+ * Our clock alone never gives up a part that was not tried: it may be wrong, or have been set meanwhile, and whether a reply
+ * comes too late is for the platform to say.
+ *
+ * @returns `null` while there is time
+ */
+export function judgeTime(candidate: Candidate): Verdict | null {
+  const { part, now } = candidate;
   if (now < giveUpAt(candidate)) return null;
   const passive = part.mode === 'passive' && part.reply.deadlineAt !== null;
   return passive

@@ -1,6 +1,6 @@
 /**
- * From what the agent said to what goes into the outbox. Pure: quota, reply window and the connection's policy for
- * replies that come too late decide between reply, message of its own, and dead letter.
+ * From what the agent said to what goes into the outbox. Pure: quota and the connection's policy for what exceeds it decide
+ * between reply, message of its own, and dead letter. Whether a reply comes too late is for the platform to say.
  */
 import type { Sender } from '../adapters/adapter.ts';
 import type { AgentReply } from '../agents/agent.ts';
@@ -16,8 +16,8 @@ export interface ReplyPlanRequest {
   readonly sender: Pick<Sender, 'split'>;
   /** Whether what no longer goes as a reply goes as a message of its own; else it becomes a dead letter. */
   sendsLate(event: InboundEvent): boolean;
-  /** Redis ms. */
-  readonly now: number;
+  /** Whether a reply is not worth a try any more. */
+  isOver(event: InboundEvent): boolean;
 }
 
 export interface ReplyPlan {
@@ -41,8 +41,7 @@ export function planReplies(request: ReplyPlanRequest): ReplyPlan {
       );
       continue;
     }
-    const late = isLate(reply, request.now);
-    const left = late ? 0 : roomLeft(reply, used.get(reply.key) ?? 0);
+    const left = request.isOver(to) ? 0 : roomLeft(reply, used.get(reply.key) ?? 0);
     // A sender is never asked for no parts at all.
     const whole = request.sender.split(text, left === 0 ? null : left);
     const passive = left === 0 ? [] : whole.parts;
@@ -61,7 +60,7 @@ export function planReplies(request: ReplyPlanRequest): ReplyPlan {
       for (const piece of overflow) parts.push(part('active', piece));
       continue;
     }
-    const [code, reason] = late
+    const [code, reason] = request.isOver(to)
       ? ['REPLY_WINDOW', 'the answer came after the reply window had closed']
       : ['REPLY_QUOTA', `the platform takes ${reply.quota} replies to one message`];
     for (const piece of overflow)

@@ -35,7 +35,7 @@ import type { Safeguards } from '../state/safeguards.ts';
 import { boundReplies, type Shown } from './cut-answer.ts';
 import type { LaneEnd, LaneStop } from './lane-worker.ts';
 import { planReplies } from './reply-plan.ts';
-import { MAX_CRASHES, sendsLate, sortTurn, type TurnMessage, turnLetter } from './sort-turn.ts';
+import { isOver, MAX_CRASHES, sendsLate, sortTurn, type TurnMessage, turnLetter } from './sort-turn.ts';
 import type { Typing } from './typing.ts';
 
 export interface LaneDeps {
@@ -194,7 +194,7 @@ class LaneRun {
         used,
         sender: route.sender,
         sendsLate: (event) => sendsLate(event, turn.desired.lateReply),
-        now: turn.now + (performance.now() - takenAt),
+        isOver: (event) => isOver(event, turn.now + (performance.now() - takenAt)),
       });
       const stored = await this.#commit(taken, {
         parts: plan.parts,

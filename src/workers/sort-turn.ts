@@ -52,6 +52,14 @@ export function sendsLate(event: StoredMessage, lateReply: DesiredConnection['la
   return lateReply === 'active' || event.retried === true;
 }
 
+/**
+ * Whether a reply is not worth a try any more. Else the platform judges its own window: our clock may be wrong, or have been
+ * set meanwhile. But what a person takes back from the dead letters is late for sure.
+ */
+export function isOver(event: StoredMessage, now: number): boolean {
+  return event.retried === true && isLate(event.reply, now);
+}
+
 /** One message that will not be answered. */
 export function turnLetter(
   lane: string,

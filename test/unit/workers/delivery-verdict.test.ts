@@ -43,8 +43,8 @@ const outcomeOf = (verdict: ReturnType<typeof judgeBefore>) =>
       : verdict.settlement.kind;
 
 describe('before a send', () => {
-  const late = { now: NOW + 10_000 };
-  const old = { now: NOW + 60_000 };
+  const late = { now: NOW + 10_000, attempts: 1 };
+  const old = { now: NOW + 60_000, attempts: 1 };
   it.each([
     ['a fresh reply is sent', candidate(passive), 'send'],
     ['a fresh message of its own is sent', candidate(active), 'send'],
@@ -59,6 +59,16 @@ describe('before a send', () => {
     ['a late reply is dropped where so configured', candidate(passive, { ...late, policy: drop }), 'too-late'],
     ['a late reply that may have arrived is unknown', candidate(passive, { ...late, doubt: true }), 'unknown'],
     ['so it is where late replies are dropped', candidate(passive, { ...late, doubt: true, policy: drop }), 'unknown'],
+    [
+      'a late reply that was never tried is, as our clock may be wrong (G05, M6)',
+      candidate(passive, { now: NOW + 1e9 }),
+      'send',
+    ],
+    [
+      'so is one whose try was interrupted (H7)',
+      candidate(passive, { ...late, interrupted: true, doubt: true }),
+      'send',
+    ],
     ['a message of its own has no window', candidate(active, late), 'send'],
     ['a message of its own is given up in the end', candidate(active, old), 'too-late'],
     ['one that may have arrived is unknown then', candidate(active, { ...old, doubt: true }), 'unknown'],

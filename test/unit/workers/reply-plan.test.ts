@@ -20,7 +20,7 @@ function plan(to: InboundEvent, text: string, change: Partial<ReplyPlanRequest> 
     used: new Map(),
     sender: { split: splitAt(3) },
     sendsLate: () => true,
-    now: NOW,
+    isOver: () => false,
     ...change,
   });
   return { parts: parts.map(({ id, text: said, mode }) => [id, said, mode]), letters };
@@ -69,9 +69,10 @@ describe('planReplies', () => {
   });
 
   it('after the window sends active messages, or keeps them as dead letters, as the policy says', () => {
-    const late = asked(handle({ deadlineAt: NOW }));
-    expect(plan(late, 'aaa').parts).toEqual([['t1/1', 'aaa', 'active']]);
-    const dropped = plan(late, 'aaabbb', { sendsLate: () => false });
+    const over = asked(handle());
+    const isOver = () => true;
+    expect(plan(over, 'aaa', { isOver }).parts).toEqual([['t1/1', 'aaa', 'active']]);
+    const dropped = plan(over, 'aaabbb', { isOver, sendsLate: () => false });
     expect(dropped.parts).toEqual([]);
     expect(dropped.letters.map(({ kind, outcome, code, text }) => [kind, outcome, code, text])).toEqual([
       ['send', 'too-late', 'REPLY_WINDOW', 'aaa'],
@@ -80,6 +81,10 @@ describe('planReplies', () => {
     const [ordinal, part] = String(dropped.letters[0]?.body).split('\n');
     expect(ordinal).toBe('0');
     expect(JSON.parse(part ?? '')).toMatchObject({ text: 'aaa', mode: 'active', conversation: 'c2c:ann' });
+  });
+
+  it('leaves it to the platform whether a reply comes too late (G05, M6)', () => {
+    expect(plan(asked(handle({ deadlineAt: NOW - 1 })), 'aaa').parts).toEqual([['t1/1', 'aaa', 'passive']]);
   });
 
   it('keeps a reply that has no address as a dead letter', () => {
