@@ -50,7 +50,10 @@ export type Cursor = JsonValue;
  */
 export interface ReplyHandle {
   readonly key: string;
-  /** Platform time (ms since the epoch) after which a reply to this message is refused; `null`: no window. */
+  /**
+   * After this the platform is expected to refuse a reply, ms since the epoch; `null`: no window. By the clock of the worker
+   * that received the message, and by Redis's once it is stored.
+   */
   readonly deadlineAt: number | null;
   /** Replies the platform takes for this message; `null`: not limited. */
   readonly quota: number | null;

@@ -3,6 +3,7 @@
  * they are, under a lease that nobody contests. Only here is the moment known at which a frame arrived.
  */
 import { pino } from 'pino';
+import { PlatformClock } from '../../src/adapters/platform-clock.ts';
 import { createQqAdapter } from '../../src/adapters/qq/index.ts';
 import { systemClock } from '../../src/async/clock.ts';
 import { createTransport } from '../../src/http/transport.ts';
@@ -93,6 +94,7 @@ adapter
         }),
     },
     reading: { active: false, one: () => Promise.reject(new Error('nothing is read one by one here')) },
+    platformClock: new PlatformClock(),
     clock: systemClock,
     log,
     assertHeld: () => undefined,

@@ -18,6 +18,7 @@ import type {
   ReplyHandle,
   SendOutcome,
 } from '../model.ts';
+import type { PlatformClock } from './platform-clock.ts';
 
 /** One platform. One instance per process; per-process caches (access tokens) may live in it. */
 export interface Adapter {
@@ -141,6 +142,8 @@ export interface HoldContext {
   /** While it is active, events are read through it, one by one. */
   readonly reading: CarefulReading;
   readonly clock: Clock;
+  /** What time it is at the platform; the core tells it of HTTP answers, the adapter of events. */
+  readonly platformClock: PlatformClock;
   readonly log: Logger;
   /** Throws FencedError when the lease may have run out; called before anything is sent for the connection. */
   assertHeld(): void;

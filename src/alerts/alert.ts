@@ -12,7 +12,7 @@ import type { StatusDocument } from '../status/document.ts';
  * - `redis`: Redis is away, nearly full, or cannot write its log
  * - `budget`: few new sessions are left for an account
  * - `dead-letters`: messages that could not be answered or sent
- * - `clock-skew`: the clock of a host differs from Redis's
+ * - `clock-skew`: the clock of a host differs from Redis's, or from the platforms'
  */
 export type Rule =
   | 'down'

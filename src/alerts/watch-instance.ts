@@ -1,5 +1,6 @@
 /** What concerns the whole installation rather than one connection. Pure. */
 import type { BudgetUse } from '../state/budget.ts';
+import { PLATFORM_CLOCK_OFF_MS } from '../status/derive.ts';
 import type { AlertSettings, Condition, Observed, Rule } from './alert.ts';
 
 /** From here on inbound messages wait at the platform (state/memory-gauge.ts). */
@@ -19,6 +20,7 @@ export function watchInstance(observed: Observed, now: number, settings: AlertSe
     ...redis(observed, now),
     ...observed.budgets.filter(isLow).map((budget) => lowBudget(budget, now)),
     ...clocks(observed, now),
+    ...platformClocks(observed, now),
   ];
 }
 
@@ -65,5 +67,23 @@ function clocks({ clocks: hosts }: Observed, now: number): Condition[] {
       const seconds = Math.round(Math.abs(aheadMs) / 1_000);
       const reason = `its clock is ${seconds} s ${aheadMs > 0 ? 'ahead of' : 'behind'} Redis's`;
       return condition(`clock-skew:${host}`, 'clock-skew', host, reason, now, now + CLOCK_OFF_FOR_MS);
+    });
+}
+
+/** Of each host the connection whose platform is nearest to its clock: one platform alone may be wrong itself. */
+function platformClocks({ status }: Observed, now: number): Condition[] {
+  const nearest = new Map<string, { readonly aheadMs: number; readonly platform: string }>();
+  for (const { owner, platform, platformAheadMs: aheadMs } of status.connections) {
+    if (owner === null || aheadMs === null) continue;
+    const host = owner.slice(0, owner.lastIndexOf('/'));
+    const known = nearest.get(host);
+    if (known === undefined || Math.abs(aheadMs) < Math.abs(known.aheadMs)) nearest.set(host, { aheadMs, platform });
+  }
+  return [...nearest]
+    .filter(([, { aheadMs }]) => Math.abs(aheadMs) > PLATFORM_CLOCK_OFF_MS)
+    .map(([host, { aheadMs, platform }]) => {
+      const seconds = Math.round(Math.abs(aheadMs) / 1_000);
+      const reason = `its clock is ${seconds} s ${aheadMs > 0 ? 'behind' : 'ahead of'} that of ${platform}`;
+      return condition(`clock-skew:${host}:platform`, 'clock-skew', host, reason, now, now + CLOCK_OFF_FOR_MS);
     });
 }

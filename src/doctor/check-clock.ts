@@ -18,6 +18,22 @@ export function judgeSkew(check: string, host: string, aheadMs: number, uncertai
   return off < HARMFUL_MS ? warn(check, words, fix, subject) : fail(check, words, fix, subject);
 }
 
+/**
+ * @param aheadMs - the platform's clock less this host's, as far as it is sure; `null`: no answer told it
+ * @returns nothing where nothing is known
+ */
+export function judgePlatformClock(platform: string, id: string, aheadMs: number | null): Finding[] {
+  if (aheadMs === null) return [];
+  const subject = { subject: id };
+  const off = Math.abs(aheadMs);
+  if (off < NOTICED_MS)
+    return [ok('platform.clock', `the clock of this host agrees with that of ${platform}`, subject)];
+  const words = `the clock of this host is ${Math.round(off / 1_000)} s ${aheadMs > 0 ? 'behind' : 'ahead of'} that of ${platform}`;
+  const fix = 'set it (timedatectl, chrony): signatures, certificates and log times depend on it';
+  const judge = off < HARMFUL_MS ? warn : fail;
+  return [judge('platform.clock', words, fix, subject)];
+}
+
 /** How far the wall clock and the monotonic one drifted apart while somebody looked, ms. */
 export function judgeSteadiness(driftMs: number, overMs: number): Finding {
   const off = Math.round(Math.abs(driftMs));

@@ -4,6 +4,8 @@
  * asked for.
  */
 import type { Adapter } from '../adapters/adapter.ts';
+import { PlatformClock } from '../adapters/platform-clock.ts';
+import { tellTime } from '../adapters/tell-time.ts';
 import { systemClock } from '../async/clock.ts';
 import { type Config, resolveRuntimeConnection } from '../config.ts';
 import { explain } from '../errors.ts';
@@ -15,7 +17,7 @@ import { hostOf } from '../state/fitness.ts';
 import type { MissingRights, RedisUser } from '../state/redis-rights.ts';
 import type { StatusDocument } from '../status/document.ts';
 import { sinkReachable, sinkTakes } from './check-alerts.ts';
-import { judgeSkew } from './check-clock.ts';
+import { judgePlatformClock, judgeSkew } from './check-clock.ts';
 import { filesFinding, redisProgramFinding, steadinessFinding } from './check-host.ts';
 import { httpFinding } from './check-http.ts';
 import { judgeInstallation } from './check-installation.ts';
@@ -173,10 +175,12 @@ function platformCheck(options: DoctorOptions, connection: Known, status: Status
     if (!enabled) return [skipped('platform', 'disabled in the configuration', about)];
     const adapter = options.adapters.get(platform);
     if (adapter?.diagnose === undefined) return [skipped('platform', `${platform} has no checks of its own`, about)];
-    const transport = createTransport({
+    const platformClock = new PlatformClock();
+    const opened = createTransport({
       proxy: connection.secrets.proxy,
       environment: options.config.proxyEnvironment,
     });
+    const transport = tellTime(opened, platformClock, systemClock);
     try {
       const found = await adapter.diagnose(
         {
@@ -190,7 +194,11 @@ function platformCheck(options: DoctorOptions, connection: Known, status: Status
         },
         { signal },
       );
-      return found.map((diagnosis) => ({ ...diagnosis, check: `platform.${diagnosis.check}`, ...about }));
+      const aheadMs = platformClock.aheadOf(systemClock.now(), systemClock.monotonic());
+      return [
+        ...found.map((diagnosis) => ({ ...diagnosis, check: `platform.${diagnosis.check}`, ...about })),
+        ...judgePlatformClock(platform, id, aheadMs),
+      ];
     } finally {
       await transport.destroy();
     }

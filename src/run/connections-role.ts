@@ -11,6 +11,7 @@ import type { LaneQueue } from '../state/lane-jobs.ts';
 import type { Measurements } from '../state/measurements.ts';
 import { announcePresence, type Presence } from '../state/presence.ts';
 import { type RedisAddress, type RedisClient, userOf } from '../state/redis.ts';
+import type { RedisClock } from '../state/redis-clock.ts';
 import { troubleOf } from '../state/redis-trouble.ts';
 import type { Safeguards } from '../state/safeguards.ts';
 import { createAttemptPace } from '../workers/attempt-pace.ts';
@@ -44,6 +45,7 @@ export interface ConnectionsRoleOptions {
   instanceFull(): boolean;
   readonly safeguards: Safeguards;
   readonly measurements: Measurements;
+  readonly redisClock: RedisClock;
   share(): number;
   /** Somebody says that wishes or the set of workers changed. */
   onPoke(): void;
@@ -188,6 +190,7 @@ function openPump(options: ConnectionsRoleOptions, slots: BatchSlots, request: P
     keys: options.keys,
     turns: options.turns,
     instanceFull: options.instanceFull,
+    redisAheadMs: () => options.redisClock.aheadOf(systemClock.now(), systemClock.monotonic()),
     slots,
     safeguards: options.safeguards,
     onStored: (lagMs, events) => options.measurements.took('stored', platform, lagMs, events),

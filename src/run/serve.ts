@@ -9,6 +9,7 @@ import { explain } from '../errors.ts';
 import type { LogJournal } from '../state/log-journal.ts';
 import { Measurements } from '../state/measurements.ts';
 import { MemoryGauge } from '../state/memory-gauge.ts';
+import { RedisClock } from '../state/redis-clock.ts';
 import type { Safeguards } from '../state/safeguards.ts';
 import type { Listener } from '../web/listener.ts';
 import { createAdapters } from './adapters.ts';
@@ -169,6 +170,7 @@ function startRoles(
   let agent: ReturnType<typeof startAgentRole> | undefined;
   let delivery: ReturnType<typeof startDeliveryRole> | undefined;
   let presence = () => false;
+  const redisClock = new RedisClock();
   const reporter = createWorkerReporter({
     client: storage.fenced,
     keys: storage.keys,
@@ -182,6 +184,7 @@ function startRoles(
       ...(delivery === undefined ? {} : { sending: delivery.standing() }),
     }),
     presence: () => presence(),
+    redisClock,
     measurements,
     everyMs: config.timings.renewEveryMs,
     forgetAfterMs: config.timings.leaseMs,
@@ -208,6 +211,7 @@ function startRoles(
       instanceFull: () => gauge.full,
       safeguards,
       measurements,
+      redisClock,
       share: () => reporter.share(),
       onPoke: () => reporter.refresh(),
       capacity: options.capacity,

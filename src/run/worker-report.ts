@@ -9,6 +9,7 @@ import { explain } from '../errors.ts';
 import type { Keys } from '../state/keys.ts';
 import { countReconnects, type Measurements } from '../state/measurements.ts';
 import type { RedisClient } from '../state/redis.ts';
+import type { RedisClock } from '../state/redis-clock.ts';
 import { forgetWorker, listWorkers, reportWorker, type WorkerReport } from '../state/workers.ts';
 import { fairShare } from '../workers/fair-share.ts';
 import type { ConfigStanding } from './live-config.ts';
@@ -26,6 +27,8 @@ export interface WorkerReportOptions {
   standing?(): Pick<WorkerReport, 'agent' | 'sending'>;
   /** See {@link WorkerReport}. @defaultValue no */
   presence?(): boolean;
+  /** Told with each report what time it is. */
+  readonly redisClock: RedisClock;
   readonly measurements: Measurements;
   readonly everyMs: number;
   /** A worker silent for this long is not counted any more, ms. */
@@ -58,7 +61,8 @@ export function createWorkerReporter(options: WorkerReportOptions): WorkerReport
     const connections = options.held();
     const { roles, capacity } = options;
     const measured = options.measurements.take();
-    await reportWorker(
+    const from = performance.now();
+    const redisNow = await reportWorker(
       client,
       keys,
       identity.worker,
@@ -79,6 +83,7 @@ export function createWorkerReporter(options: WorkerReportOptions): WorkerReport
       measured.latencies,
       !joined,
     );
+    options.redisClock.noted(redisNow, from, performance.now());
     joined = true;
     await countReconnects(client, keys, measured.reconnects);
     if (!roles.includes('connections')) return;

@@ -17,6 +17,8 @@ export interface Heartbeat {
   readonly remark: string | null;
   /** Why what comes cannot be stored, and for how long so far; `null` or absent: it can. */
   readonly inbound?: { readonly reason: string; readonly forMs: number } | null;
+  /** How far the platform's clock is ahead of the holder's wall clock, ms; `null` or absent: unknown. */
+  readonly platformAheadMs?: number | null;
   /** Longest silence between round trips that the adapter calls healthy. */
   readonly maxSilenceMs: number;
 }

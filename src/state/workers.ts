@@ -93,6 +93,7 @@ export interface WorkerRecord extends WorkerReport {
  * @param forgetAfterMs - a worker silent for longer is no longer listed
  * @param latencies - what it measured since its last report; without an answer it is unknown whether they are counted
  * @param first - its first report: it has joined
+ * @returns Redis ms
  */
 export async function reportWorker(
   client: RedisClient,
@@ -102,13 +103,14 @@ export async function reportWorker(
   forgetAfterMs: number,
   latencies: LatencyCounts = new Map(),
   first = false,
-): Promise<void> {
-  await runScript(
+): Promise<number> {
+  const now = await runScript(
     client,
     registerScript,
     [keys.workers, keys.worker(id), keys.latencies, keys.workerLog],
     [id, JSON.stringify({ ...report, wallAt: Date.now() }), forgetAfterMs, first ? '1' : '', ...[...latencies].flat()],
   );
+  return Number(now);
 }
 
 /** Safe to repeat: only the first call is noted. */

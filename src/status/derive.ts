@@ -60,7 +60,8 @@ export function deriveConnection(evidence: ConnectionEvidence, moment: ReadMomen
     nextAttemptAt: iso(verdict.nextAttemptAt),
     attempt: beat?.heartbeat.attempt ?? 0,
     route: beat?.heartbeat.route ?? null,
-    remark: beat?.heartbeat.remark ?? null,
+    remark: beat?.heartbeat.remark ?? clockRemark(beat?.heartbeat.platformAheadMs ?? null),
+    platformAheadMs: beat?.heartbeat.platformAheadMs ?? null,
     counters: {
       events: count('events'),
       duplicates: count('duplicates'),
@@ -72,6 +73,15 @@ export function deriveConnection(evidence: ConnectionEvidence, moment: ReadMomen
       staleWrites: count('staleWrites'),
     },
   };
+}
+
+/** More is worth a word, and an alert, ms. */
+export const PLATFORM_CLOCK_OFF_MS = 30_000;
+
+function clockRemark(platformAheadMs: number | null): string | null {
+  if (platformAheadMs === null || Math.abs(platformAheadMs) <= PLATFORM_CLOCK_OFF_MS) return null;
+  const way = platformAheadMs > 0 ? 'behind' : 'ahead of';
+  return `the clock of its host is ${Math.round(Math.abs(platformAheadMs) / 1_000)} s ${way} the platform's`;
 }
 
 /** The state alone. */

@@ -20,6 +20,8 @@ export interface ConnectionStatus {
   readonly route: string | null;
   /** What an operator should know of a connection that works, such as what it had to adapt to. */
   readonly remark: string | null;
+  /** How far the platform's clock is ahead of that of its owner's host, ms; `null`: unknown. */
+  readonly platformAheadMs: number | null;
   readonly counters: {
     readonly events: number;
     readonly duplicates: number;

@@ -49,6 +49,10 @@ const connectionSchema = z.strictObject({
   attempt: count.describe('Attempts since it was last live.'),
   route: z.string().nullable().describe('How its bytes travel.'),
   remark: z.string().nullable().describe('What somebody who looks at a working connection should know.'),
+  platformAheadMs: z
+    .number()
+    .nullable()
+    .describe("How far the platform's clock is ahead of that of the owner's host, ms; null: unknown."),
   counters: z.strictObject({
     events: count,
     duplicates: count,

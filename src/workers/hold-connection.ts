@@ -4,6 +4,8 @@
  */
 import type { Logger } from 'pino';
 import type { AttemptCause } from '../adapters/adapter.ts';
+import { PlatformClock } from '../adapters/platform-clock.ts';
+import { tellTime } from '../adapters/tell-time.ts';
 import { childController, controllerForMany } from '../async/abort.ts';
 import { DrainRequested, explain, FatalError, FencedError } from '../errors.ts';
 import type { ConnectionId } from '../model.ts';
@@ -53,11 +55,12 @@ async function holdTenure(deps: HoldDeps, tenure: Tenure): Promise<TenureEnd> {
   const stop = controllerForMany();
   log.info({ event: 'claimed', hasCursor: claim.cursor !== null }, 'lease granted');
 
-  const { health, kept } = watchTenure(deps, tenure, log, { drain, stop });
+  const platformClock = new PlatformClock();
+  const { health, kept } = watchTenure(deps, tenure, log, platformClock, { drain, stop });
   deps.keeper.keep(kept);
   let end: TenureEnd;
   try {
-    end = await runAdapter(deps, tenure, log, health, drain, stop);
+    end = await runAdapter(deps, tenure, log, { health, platformClock }, drain, stop);
   } catch (error) {
     end = judge(error, drain.signal, stop.signal);
   } finally {
@@ -73,7 +76,7 @@ async function runAdapter(
   deps: HoldDeps,
   tenure: Tenure,
   log: Logger,
-  health: HealthRecorder,
+  { health, platformClock }: { readonly health: HealthRecorder; readonly platformClock: PlatformClock },
   drain: AbortController,
   stop: AbortController,
 ): Promise<TenureEnd> {
@@ -81,7 +84,7 @@ async function runAdapter(
   const { timings, clock, keeper } = deps;
   const assertHeld = () => keeper.assertHeld({ id: desired.id, token: claim.token });
   const doubt = createHostDoubt(clock, timings.hostDoubtMs);
-  const transport = deps.openTransport(secrets);
+  const transport = tellTime(deps.openTransport(secrets), platformClock, clock);
   const pump = deps.openPump({
     connectionId: desired.id,
     platform: desired.platform,
@@ -136,6 +139,7 @@ async function runAdapter(
         signal: stop.signal,
       }),
       clock,
+      platformClock,
       log,
       assertHeld,
       dialTimeoutMs: timings.dialTimeoutMs,

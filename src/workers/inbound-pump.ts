@@ -40,6 +40,8 @@ export interface InboundPumpOptions {
   onTrouble?(trouble: InboundTrouble | null): void;
   /** So many events were stored (or known already) `lagMs` after they were pushed; must not throw. */
   onStored?(lagMs: number, events: number): void;
+  /** How far Redis's clock is ahead of ours, ms: what is stored is judged by that clock. @defaultValue 0 */
+  redisAheadMs?(): number;
   /** Redis as a whole is short of memory. @defaultValue never */
   instanceFull?(): boolean;
   /** Shared by the pumps of a process. @defaultValue its own */
@@ -138,13 +140,21 @@ export class InboundPump implements InboundSink {
     if (this.#stopped !== undefined) return;
     const last = events.length - 1;
     const items = events.map((event, index) =>
-      encodeEvent(this.#options.connection, event, index === last ? cursor : null),
+      encodeEvent(this.#options.connection, this.#byRedis(event), index === last ? cursor : null),
     );
     if (items.length === 0 && cursor !== null) items.push(encodeCursor(cursor));
     this.#pending.push(items);
     this.#pushes.push({ end: this.#pending.end, at: performance.now(), events: events.length });
     this.#updateFull();
     this.#schedule();
+  }
+
+  /** What is stored is judged by Redis's clock, on whatever host. */
+  #byRedis(event: InboundEvent): InboundEvent {
+    const { reply } = event;
+    if (reply === null || reply.deadlineAt === null) return event;
+    const deadlineAt = Math.round(reply.deadlineAt + (this.#options.redisAheadMs?.() ?? 0));
+    return { ...event, reply: { ...reply, deadlineAt } };
   }
 
   async flush({ signal }: { signal: AbortSignal }): Promise<void> {

@@ -1,6 +1,8 @@
 /** A tenure's evidence on its way to the heartbeat, the log, the history and Bull Board. */
 import type { Logger } from 'pino';
+import type { PlatformClock } from '../adapters/platform-clock.ts';
 import { DrainRequested } from '../errors.ts';
+import type { Heartbeat } from '../state/heartbeats.ts';
 import type { StateChange } from '../state/history.ts';
 import { HealthRecorder, type HealthState } from './health-recorder.ts';
 import type { KeptTenure } from './lease-keeper.ts';
@@ -12,6 +14,7 @@ export function watchTenure(
   deps: HoldDeps,
   tenure: Tenure,
   log: Logger,
+  platformClock: PlatformClock,
   controls: { readonly drain: AbortController; readonly stop: AbortController },
 ): { health: HealthRecorder; kept: KeptTenure } {
   const { claim, desired, view } = tenure;
@@ -53,7 +56,10 @@ export function watchTenure(
     id: desired.id,
     token: claim.token,
     claimedAt: tenure.claimedAt,
-    heartbeat: () => JSON.stringify(health.heartbeat()),
+    heartbeat: () => {
+      const platformAheadMs = platformClock.aheadOf(deps.clock.now(), deps.clock.monotonic());
+      return JSON.stringify({ ...health.heartbeat(), platformAheadMs } satisfies Heartbeat);
+    },
     takeChange: () => {
       const taken = change;
       change = null;

@@ -272,7 +272,7 @@ describe('dead letters of sends', () => {
 
   it('go out as messages of their own when their window is over', async () => {
     await using bench = await deliveryBench(redis.server);
-    const sender = scriptedSender(() => SENT);
+    const sender = scriptedSender((part) => (part.mode === 'passive' ? { kind: 'too-late', ...WHY } : SENT));
     bench.worker(sender.adapter);
     await bench.push([replyPart('c2c:A', 'late', { deadlineAt: Date.now() - 1 })]);
     await asleep(bench);
@@ -282,7 +282,10 @@ describe('dead letters of sends', () => {
     if (job === null) throw new Error('the letter was gone');
     await bench.wake(job);
     await asleep(bench);
-    expect(sender.calls.map((part) => [part.text, part.mode])).toEqual([['late', 'active']]);
+    expect(sender.calls.map((part) => [part.text, part.mode])).toEqual([
+      ['late', 'passive'],
+      ['late', 'active'],
+    ]);
   });
 });
 

@@ -6,6 +6,7 @@ import { createWorkerReporter } from '../../src/run/worker-report.ts';
 import { createKeys } from '../../src/state/keys.ts';
 import { Measurements, parseLatencies, readMeasurements } from '../../src/state/measurements.ts';
 import { openRedis } from '../../src/state/redis.ts';
+import { RedisClock } from '../../src/state/redis-clock.ts';
 import { quiet } from '../support/inbound.ts';
 import { startRedis } from '../support/redis.ts';
 
@@ -28,6 +29,7 @@ it('is added up, not lost at a drain, and not counted twice when Redis froze in 
     held: () => 0,
     config: () => ({ refused: null, restartNeeded: [] }),
     presence: () => true,
+    redisClock: new RedisClock(),
     measurements,
     everyMs: EVERY_MS,
     forgetAfterMs: 5_000,

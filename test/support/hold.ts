@@ -15,6 +15,7 @@ import type {
   InboundSink,
   Secrets,
 } from '../../src/adapters/adapter.ts';
+import { PlatformClock } from '../../src/adapters/platform-clock.ts';
 import { sleep } from '../../src/async/abort.ts';
 import { type Clock, systemClock } from '../../src/async/clock.ts';
 import { DrainRequested } from '../../src/errors.ts';
@@ -173,6 +174,7 @@ export function holdAdapter<Sink extends InboundSink>(given: HoldOptions<Sink>):
     },
     transport,
     reading: given.reading?.(sink, stop.signal) ?? NEVER_CAREFUL,
+    platformClock: new PlatformClock(),
     clock,
     log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
     assertHeld: given.assertHeld ?? (() => {}),

@@ -51,6 +51,7 @@ const DOCUMENT: StatusDocument = {
       attempt: 0,
       route: 'direct',
       remark: null,
+      platformAheadMs: expect.any(Number),
       counters: {
         events: 0,
         duplicates: 0,

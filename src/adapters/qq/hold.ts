@@ -52,13 +52,13 @@ class HeldConnection {
   #discovered: { readonly url: string; readonly limits: readonly BudgetLimit[]; readonly at: number } | null = null;
 
   constructor(context: HoldContext, deps: HoldDeps, stop: AbortSignal) {
-    const { sink, cursor, clock, log } = context;
+    const { sink, cursor, clock, platformClock, log } = context;
     this.#context = context;
     this.#deps = deps;
     this.#stop = stop;
     const { appId, intents, pingEveryMs } = deps.options;
     this.#pingEveryMs = pingEveryMs;
-    this.#inbox = new Inbox({ sink, cursor, clock, log, scope: { appId, intents } });
+    this.#inbox = new Inbox({ sink, cursor, clock, platformClock, log, scope: { appId, intents } });
   }
 
   /** @returns when drained */

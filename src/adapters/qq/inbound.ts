@@ -169,7 +169,7 @@ function toMessage(message: Message, t: string, raw: string, receivedAt: number,
     attachments: (d.attachments ?? []).flatMap(toAttachment),
     platformAt,
     receivedAt,
-    reply: replyHandle(d.id, address, platformAt ?? receivedAt),
+    reply: replyHandle(d.id, address, receivedAt),
     raw,
   };
 }

@@ -12,6 +12,7 @@ import type { InboundSink } from '../adapter.ts';
 import { aside } from '../aside.ts';
 import { numberAt } from '../json-scan.ts';
 import { MalformedLog } from '../malformed-log.ts';
+import type { PlatformClock } from '../platform-clock.ts';
 import { toInboundEvent } from './inbound.ts';
 import { DISPATCH, type Ready } from './protocol.ts';
 import {
@@ -31,6 +32,7 @@ export interface InboxOptions {
   /** What the last holder stored. */
   readonly cursor: Cursor | null;
   readonly clock: Clock;
+  readonly platformClock: PlatformClock;
   readonly log: Logger;
 }
 
@@ -174,7 +176,7 @@ export class Inbox {
       this.#malformed.say(why, raw);
       this.#options.sink.push([aside('malformed', why, raw, receivedAt)], null);
     }
-    this.#take(from === 'stray' ? null : dispatch.s, [event], receivedAt);
+    this.#take(from === 'stray' ? null : dispatch.s, [this.#aged(event, from)], receivedAt);
   }
 
   /** Anything that cannot be an event: kept aside, and passed over. */
@@ -196,6 +198,20 @@ export class Inbox {
       quietMs: clock.monotonic() - this.#lastEventAt,
       sessionMs: this.#session === null ? 0 : clock.now() - this.#session.identifiedAt,
     };
+  }
+
+  /**
+   * The reply window of a live event begins when it comes. One that is replayed was kept back for a while; how long is told
+   * by the platform's own clock alone, since ours may be wrong.
+   */
+  #aged(event: InboundEvent, from: 'live' | 'replay' | 'stray'): InboundEvent {
+    const { platformClock, clock } = this.#options;
+    const { platformAt, reply } = event;
+    const at = clock.monotonic();
+    if (platformAt === null) return event;
+    if (from === 'live') platformClock.live(platformAt, at);
+    if (from !== 'replay' || reply === null || reply.deadlineAt === null) return event;
+    return { ...event, reply: { ...reply, deadlineAt: reply.deadlineAt - platformClock.ageOf(platformAt, at) } };
   }
 
   #take(s: number | null, events: readonly InboundEvent[], receivedAt: number): void {

@@ -3,7 +3,7 @@
 -- KEYS: workers, worker, latencies, workerLog
 -- ARGV: worker id, what it says of itself (JSON), forget after (ms), first report of this process ('1' or ''),
 --       then per measured count: field, increment
--- Returns the live workers that hold connections: ids seen within `forget after`
+-- Returns Redis time (ms)
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 -- Who reported in the future did so before the clock was set back, and may be gone since.
@@ -29,4 +29,4 @@ redis.call('PEXPIRE', KEYS[2], ARGV[3])
 for i = 5, #ARGV, 2 do
   redis.call('HINCRBY', KEYS[3], ARGV[i], ARGV[i + 1])
 end
-return redis.call('ZRANGE', KEYS[1], 0, -1)
+return string.format('%.0f', now)

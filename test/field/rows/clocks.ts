@@ -61,7 +61,7 @@ async function stepAndKill(scene: Scene & { readonly clock: WallClock }, byMs: n
   expect(qq.journal.repliesTo(messageId)).toHaveLength(1);
 }
 
-const steps: readonly FieldRow[] = ([-HOUR, -400_000, 400_000] as const).map((byMs, n) => ({
+const steps: readonly FieldRow[] = ([-HOUR, HOUR, -400_000, 400_000] as const).map((byMs, n) => ({
   id: n === 0 ? 'H7' : `H7${'abc'[n - 1]}`,
   must: `answer what was under way when the clock was set by ${byMs / 1_000} s and processes were killed`,
   cannot,
@@ -98,4 +98,36 @@ replay('clocks', [
       }
     },
   },
+  ...([360_000, -360_000] as const).map(
+    (skewMs, n): FieldRow => ({
+      id: n === 0 ? 'G05a' : 'G05',
+      must: `reply to a group within its window, though the platform's events are ${skewMs / 1_000} s off our clock`,
+      async run(stage) {
+        const { qq, agent } = await stage.echoing({ on: ['qq'], agent: 'webhook', qqExtra: { lateReply: 'drop' } });
+        const { messageId } = qq.group('G1').atBot('M1', 'hello', { clockSkewMs: skewMs });
+        await waitUntil('an answer', () => qq.journal.repliesTo(messageId).length > 0, { timeoutMs: PATIENCE_MS });
+        expect(agent.calls).toHaveLength(1);
+        expect(qq.journal.repliesTo(messageId).map(({ text }) => text)).toEqual(['echo: hello']);
+      },
+    }),
+  ),
+  ...([HOUR, -HOUR] as const).map(
+    (skewMs, n): FieldRow => ({
+      id: n === 0 ? 'M6' : 'M6a',
+      must: `reply to groups within their windows, and say so, where all our clocks are ${skewMs / 1_000} s wrong`,
+      cannot,
+      async run(stage) {
+        const { qq, installation } = await settable(stage, skewMs);
+        const { messageId } = qq.group('G1').atBot('M1', 'hello');
+        await waitUntil('an answer', () => qq.journal.repliesTo(messageId).length > 0, { timeoutMs: PATIENCE_MS });
+        const { remark, platformAheadMs } = await installation.waitFor('to say so', (one) => one.remark !== null);
+        expect(remark).toMatch(/the clock of its host is 3(599|600) s/);
+        expect(remark).toContain(skewMs > 0 ? 'ahead of' : 'behind');
+        expect(Math.abs(Number(platformAheadMs) + skewMs)).toBeLessThan(2_000);
+        const { stdout } = await installation.run(['doctor', '--json']);
+        expect(stdout).toMatch(/platform\.clock/);
+        expect(stdout).toMatch(/the clock of this host is 3(599|600) s/);
+      },
+    }),
+  ),
 ]);

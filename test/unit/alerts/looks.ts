@@ -32,6 +32,7 @@ const LIVE: ConnectionStatus = {
   attempt: 0,
   route: 'direct',
   remark: null,
+  platformAheadMs: null,
   counters: {
     events: 0,
     duplicates: 0,

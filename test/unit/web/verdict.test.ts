@@ -33,6 +33,7 @@ function connection(id: string, state: ConnectionStateName, reason: string | nul
     attempt: 0,
     route: null,
     remark: null,
+    platformAheadMs: null,
     counters: NONE,
   };
 }

@@ -57,7 +57,12 @@ describe('messages', () => {
       attachments: [],
       platformAt: at,
       receivedAt: RECEIVED_AT,
-      reply: { key: 'ROBOT1.0_abc', deadlineAt: at + 3_600_000, quota: 4, address: { scene: 'c2c', openid: 'E4F4' } },
+      reply: {
+        key: 'ROBOT1.0_abc',
+        deadlineAt: RECEIVED_AT + 3_600_000,
+        quota: 4,
+        address: { scene: 'c2c', openid: 'E4F4' },
+      },
     });
   });
 
@@ -73,7 +78,7 @@ describe('messages', () => {
       conversation: 'group:G1',
       sender: { id: 'M1', name: 'Mia' },
       text: '/cmd now',
-      reply: { deadlineAt: at + 300_000, quota: 5, address: { scene: 'group', groupOpenid: 'G1' } },
+      reply: { deadlineAt: RECEIVED_AT + 300_000, quota: 5, address: { scene: 'group', groupOpenid: 'G1' } },
     });
   });
 
@@ -83,7 +88,7 @@ describe('messages', () => {
       conversation: 'channel:100',
       sender: { id: '300', name: 'Gus' },
       text: 'hi',
-      reply: { deadlineAt: at + 300_000, quota: null, address: { scene: 'channel', channelId: '100' } },
+      reply: { deadlineAt: RECEIVED_AT + 300_000, quota: null, address: { scene: 'channel', channelId: '100' } },
     });
   });
 
