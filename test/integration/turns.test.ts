@@ -363,7 +363,7 @@ describe('a reply that comes too late, or is too long (F18)', () => {
     );
   });
 
-  it('a window that closes while the agent thinks is the platform\'s to judge as well', async () => {
+  it("a window that closes while the agent thinks is the platform's to judge as well", async () => {
     await using bench = await TurnBench.start(redis.server, { lateReply: 'drop' });
     const [s] = await bench.client.time();
     const deadlineAt = (Number(s) + 1) * 1_000;
