@@ -64,7 +64,7 @@ const RULES: readonly Rule[] = [
     needs: 'person',
     sign: /NOAUTH|DENIED Redis is running in protected mode/,
     words: () => 'Redis wants a password, and redis.url has none',
-    fix: () => 'write redis://USER:PASSWORD@HOST:PORT/0 into redis.url, or into a file named by redis.urlFile',
+    fix: () => 'write user and password into redis.url, or the whole URL into a file named by redis.urlFile',
   },
   {
     kind: 'certificate',
@@ -104,14 +104,14 @@ const RULES: readonly Rule[] = [
   {
     kind: 'speaks-plain',
     needs: 'person',
-    sign: /SPEAKS_PLAIN|WRONG_VERSION_NUMBER|wrong version number|packet length too long/i,
+    sign: /answers without TLS|WRONG_VERSION_NUMBER|wrong version number|packet length too long/i,
     words: () => 'this port of Redis speaks no TLS, and redis.url begins with rediss://',
     fix: () => 'write redis://, or the port that speaks TLS (tls-port in redis.conf)',
   },
   {
     kind: 'speaks-tls',
     needs: 'person',
-    sign: /SPEAKS_TLS/,
+    sign: /answers a TLS handshake/,
     words: () => 'this port of Redis speaks TLS, and redis.url begins with redis://',
     fix: () => 'write rediss://, or the port without TLS',
   },
@@ -192,13 +192,14 @@ export function redisError(error: unknown, user: RedisUser): GatewayError {
   return errorOf(trouble, error);
 }
 
-/** @param cause - left out where the words say it all */
-function errorOf({ words, fix, needs }: RedisTrouble, cause?: unknown): GatewayError {
-  const text = `${words}; ${fix}`;
-  return needs === 'person'
-    ? new FatalError('REDIS_REFUSED', text, { cause })
-    : new TransientError('REDIS_UNAVAILABLE', text, { cause });
+/** Its own words are quoted before the advice, which stays whole. */
+function errorOf({ words, fix, needs }: RedisTrouble, error: unknown): GatewayError {
+  const [reply = ''] = textOf(error).split('\n');
+  const text = `${words} (${reply.slice(0, QUOTED_CHARS)}); ${fix}`;
+  return needs === 'person' ? new FatalError('REDIS_REFUSED', text) : new TransientError('REDIS_UNAVAILABLE', text);
 }
+
+const QUOTED_CHARS = 120;
 
 /** Of the error and its causes; AggregateErrors come from dials of several addresses. */
 function textOf(error: unknown): string {

@@ -25,8 +25,8 @@ export async function whyCut(address: RedisAddress): Promise<Error | null> {
   const said = encrypted ? tls : plain;
   // That it wants a password first is no answer to the question.
   if (said !== null) return /max number of clients|^-DENIED/.test(said) ? new Error(said.slice(1, 200)) : null;
-  if (encrypted && plain !== null) return new Error('SPEAKS_PLAIN');
-  return !encrypted && tls !== null ? new Error('SPEAKS_TLS') : null;
+  if (encrypted && plain !== null) return new Error('it answers without TLS');
+  return !encrypted && tls !== null ? new Error('it answers a TLS handshake') : null;
 }
 
 /** What it says, to PING or before; `null`: nothing of Redis's language. */

@@ -159,19 +159,30 @@ function sentinelOptions(sentinels: readonly { host: string; port: number }[], n
 class TruthfulRedis extends Redis {
   /** Since it was last ready. */
   lastError: Error | null = null;
+  /** This connection is in another database than the one that was asked for, which is somebody else's. */
+  astray: Error | null = null;
 
   override sendCommand(...args: Parameters<Redis['sendCommand']>): ReturnType<Redis['sendCommand']> {
-    const answer = super.sendCommand(...args);
-    if (this.status === 'ready') return answer;
-    return (answer as Promise<unknown>).catch((error: unknown) => {
-      if (!(error instanceof Error) || !/writeable|Connection is closed/.test(error.message)) throw error;
+    if (this.status === 'ready' && this.astray === null) return super.sendCommand(...args);
+    if (this.status === 'ready') return refused(this.astray);
+    return (super.sendCommand(...args) as Promise<unknown>).catch((error: unknown) => {
+      if (!(error instanceof Error) || !NO_CONNECTION.test(error.message)) throw error;
       const { lastError } = this;
-      throw lastError === null
-        ? new Error('there is no connection to Redis')
-        : new Error(explain(lastError), { cause: lastError });
+      if (lastError === null) throw new Error('there is no connection to Redis');
+      throw new Error(explain(lastError), { cause: lastError });
     });
   }
 }
+
+/** ioredis itself sends commands whose answer it does not wait for. */
+function refused(error: Error | null): Promise<never> {
+  const answer = Promise.reject(error);
+  answer.catch(() => undefined);
+  return answer;
+}
+
+/** What ioredis says to callers. */
+const NO_CONNECTION = /writeable|Connection is closed|max retries per request/;
 
 /**
  * Opens a client. Does not wait for the connection; errors of the connection go to `onError` (ioredis would otherwise
@@ -186,12 +197,16 @@ export function openRedis(
   const client = new TruthfulRedis(clientOptions(address, profile, name));
   client.on('error', (error: Error) => {
     client.lastError = error;
+    // ioredis goes on in database 0.
+    if (/DB index|'select'/.test(error.message)) client.astray = error;
     onError(error);
-    // ioredis would go on in database 0, which is somebody else's.
-    if (/DB index|'select'/.test(error.message)) client.disconnect(true);
+  });
+  client.on('connect', () => {
+    client.astray = null;
   });
   client.on('ready', () => {
-    client.lastError = null;
+    if (client.astray === null) client.lastError = null;
+    else client.disconnect(true);
   });
   return client;
 }
