@@ -10,16 +10,18 @@ import { isAbsolute, join } from 'node:path';
 import type { z } from 'zod';
 import type { AgentConfig } from './config/agent.ts';
 import { type AlertsConfig, alertSecrets, alertsConfig } from './config/alerts.ts';
+import type { AllowedHosts } from './config/allowed-hosts.ts';
 import type { ConfiguredConnection } from './config/connection.ts';
 import { type ConfigDocument, findDocument } from './config/document.ts';
 import { type HttpConfig, httpConfig, httpWarnings, tokenOf } from './config/http.ts';
 import { keyPath, problemLines } from './config/problems.ts';
+import { type RecordContent, recordMac } from './config/record-mac.ts';
 import { pathId, type Resolved, resolveReferences } from './config/references.ts';
 import { checkDefinition, type RuntimeBounds, resolveDefinition, runtimeBounds } from './config/runtime.ts';
 import { configSchema, type ParsedConfig } from './config/schema.ts';
 import type { Timings } from './config/timings.ts';
 import { ConfigError } from './errors.ts';
-import { secretsIn } from './http/proxy/proxy-url.ts';
+import { hostPort, readProxy, secretsIn } from './http/proxy/proxy-url.ts';
 import { environmentProblems, PROXY_VARIABLES, type ProxyEnvironment } from './http/proxy/route.ts';
 import type { LogLevel } from './log.ts';
 import { type ConnectionId, connectionId, ownValue } from './model.ts';
@@ -84,6 +86,16 @@ export interface ConnectionConfig {
   readonly secrets: Readonly<Record<string, string>>;
   /** Changes when options or secrets change. Means nothing when loaded without secrets. */
   readonly fingerprint: string;
+  /** Of its record in Redis, see {@link isRecordOf}. Means nothing when loaded without secrets. */
+  readonly mac: string;
+}
+
+/** Whether somebody with the secrets of `own` wrote this, and nobody changed it since. */
+export function isRecordOf(
+  own: ConnectionConfig,
+  record: RecordContent & { readonly mac?: string | undefined },
+): boolean {
+  return record.mac !== undefined && record.mac === recordMac(record, own.secrets);
 }
 
 export interface LoadOptions {
@@ -144,7 +156,7 @@ export function loadConfig(options: LoadOptions = {}): Config {
     for (const value of Object.values(proxyEnvironment))
       for (const secret of secretsIn(value ?? '')) registerSecret(secret);
   }
-  const built = build(parsed.data, found, secrets === 'needed');
+  const built = build(parsed.data, found, secrets === 'needed', proxyEnvironment);
   const files = [...(built.file === null ? [] : [built.file]), ...resolved.files];
   return { ...built, files, proxyEnvironment, sabotage: sabotageOf(env) };
 }
@@ -213,6 +225,7 @@ function build(
   parsed: ParsedConfig,
   found: ConfigDocument,
   withSecrets: boolean,
+  env: ProxyEnvironment,
 ): Omit<Config, 'files' | 'sabotage' | 'proxyEnvironment'> {
   const agent = parsed.agent;
   return {
@@ -225,10 +238,23 @@ function build(
     agent: withSecrets ? agent : withoutSecrets(agent),
     alerts: alertsConfig(parsed.alerts),
     http: httpConfig(parsed.http, withSecrets),
-    runtime: runtimeBounds(parsed.runtime, found.baseDir),
+    runtime: runtimeBounds(parsed.runtime, found.baseDir, placesOf(parsed, withSecrets ? env : null)),
     connections: parsed.connections.map((connection) => splitConnection(connection, withSecrets)),
     warnings: [...found.warnings, ...warningsAbout(parsed, found.document)],
   };
+}
+
+/** Hosts that the file itself names, which connections added at run time may therefore use as well. */
+function placesOf({ connections }: ParsedConfig, env: ProxyEnvironment | null): Omit<AllowedHosts, 'listed'> {
+  const used = connections.flatMap(({ urls }) => Object.values(urls).map((url) => new URL(url).origin));
+  const origins = [...new Set(used)].sort();
+  if (env === null) return { origins, proxies: null };
+  const written = [...connections.map(({ proxy }) => proxy), ...Object.values(env)];
+  const proxies = written.flatMap((text) => {
+    const read = readProxy(text ?? 'direct');
+    return read.kind === 'proxy' ? [hostPort(read.proxy.host, read.proxy.port)] : [];
+  });
+  return { origins, proxies: [...new Set(proxies)].sort() };
 }
 
 function withoutSecrets(agent: AgentConfig): AgentConfig {
@@ -261,6 +287,7 @@ function splitConnection(connection: ConfiguredConnection, withSecrets: boolean)
     options,
     secrets: withSecrets ? secrets : {},
     fingerprint: fingerprint.slice(0, 16),
+    mac: withSecrets ? recordMac(connection, secrets) : '',
   };
 }
 

@@ -11,6 +11,14 @@ const PLATFORMS = [qqConnection, telegramConnection] as const;
 
 export const PLATFORM_NAMES: readonly string[] = PLATFORMS.map(({ in: keys }) => keys.shape.platform.value);
 
+/** Where the platforms answer. Facts: docs/protocols, read 2026-11-22. */
+export const PLATFORM_ORIGINS: readonly string[] = [
+  'https://api.sgroup.qq.com',
+  'https://sandbox.api.sgroup.qq.com',
+  'https://bots.qq.com',
+  'https://api.telegram.org',
+];
+
 /** Any one connection. */
 export const connectionSchema = z.discriminatedUnion('platform', PLATFORMS, {
   error: ({ input }) =>

@@ -1,8 +1,7 @@
 /**
  * Connections that are added to a running installation. They stand in Redis, so their secrets are references, written as
  * in the file: `clientSecret: "${HOLDFAST_SECRET_QQ2}"`, or `clientSecretFile: qq2`. Every process that needs the value
- * looks it up by itself. Which variables and files may be named is bounded, because whoever may add a connection also
- * chooses the host that its secret is sent to (docs/adr/0017).
+ * looks it up by itself. Which variables, files and hosts may be named is bounded (docs/adr/0016, 0025).
  */
 import { realpathSync, statSync } from 'node:fs';
 import { isAbsolute, relative, resolve, sep } from 'node:path';
@@ -10,6 +9,7 @@ import { z } from 'zod';
 import { ConfigError } from '../errors.ts';
 import { readProxy } from '../http/proxy/proxy-url.ts';
 import type { JsonValue } from '../model.ts';
+import { type AllowedHosts, hostProblem, isHostEntry, PLATFORMS_ONLY, proxyProblem } from './allowed-hosts.ts';
 import type { ConfiguredConnection } from './connection.ts';
 import { keysOf, text } from './fields.ts';
 import { LEFT_OUT } from './left-out.ts';
@@ -30,6 +30,17 @@ export const runtimeSchema = keysOf({
     'The folder with files that a connection added at run time may name.',
     'secretsDir: /run/holdfast-secrets',
   ).optional(),
+  allowedHosts: z
+    .array(
+      z.string({ error: 'must be text, for example bots.example.org' }).refine(isHostEntry, {
+        error: 'must be a host such as bots.example.org or bots.example.org:8081, or with http:// before it; no path',
+      }),
+      { error: 'must be a list: each host starts with "- "' },
+    )
+    .default([])
+    .describe(
+      'Hosts besides those of the platforms and of this file to which connections added at run time may send their secrets.',
+    ),
 }).prefault({});
 
 /** Which secrets a connection that was added at run time may refer to. */
@@ -37,13 +48,21 @@ export interface RuntimeBounds {
   readonly secretsPrefix: string;
   /** Absolute; `null`: no files. */
   readonly secretsDir: string | null;
+  /** @defaultValue the platforms' own */
+  readonly hosts?: AllowedHosts;
 }
 
+/** @param named - connections of the configuration file; with `null` for proxies that are not known here */
 export function runtimeBounds(
-  { secretsPrefix, secretsDir }: z.output<typeof runtimeSchema>,
+  { secretsPrefix, secretsDir, allowedHosts }: z.output<typeof runtimeSchema>,
   baseDir: string,
+  named: Omit<AllowedHosts, 'listed'>,
 ): RuntimeBounds {
-  return { secretsPrefix, secretsDir: secretsDir === undefined ? null : resolve(baseDir, secretsDir) };
+  return {
+    secretsPrefix,
+    secretsDir: secretsDir === undefined ? null : resolve(baseDir, secretsDir),
+    hosts: { listed: allowedHosts, ...named },
+  };
 }
 
 /** Keys of a connection by name, as they were given. */
@@ -68,8 +87,18 @@ export function checkDefinition(given: unknown, bounds: RuntimeBounds): Configur
   const document = Object.fromEntries(read);
   const parsed = connectionSchema.safeParse(document);
   if (parsed.error !== undefined) problems.push(...problemLines(parsed.error.issues, document));
+  else problems.push(...placesProblems(parsed.data, definition, bounds.hosts ?? PLATFORMS_ONLY));
   if (problems.length > 0 || parsed.data === undefined) throw new ConfigError(problems);
   return parsed.data;
+}
+
+/** Where its secret would go. */
+function placesProblems({ urls }: ConfiguredConnection, { proxy }: Definition, hosts: AllowedHosts): string[] {
+  const places = Object.entries(urls).map(([key, url]) => [key, hostProblem(url, hosts)] as const);
+  const plainProxy = typeof proxy === 'string' && isPlainProxy('proxy', proxy) ? proxyProblem(proxy, hosts) : null;
+  return [...places, ['proxy', plainProxy] as const].flatMap(([key, problem]) =>
+    problem === null ? [] : [`${key}: ${problem}`],
+  );
 }
 
 /**
@@ -157,6 +186,7 @@ function referenceProblem(
     if (secretsDir === null)
       return `needs runtime.secretsDir in the configuration; set it, or write ${secret}: ${variable}`;
     if (typeof value !== 'string' || value === '') return 'must be the path of a file below runtime.secretsDir';
+    if (value.includes('${')) return 'must be the path itself, without "${"; write it out';
     return isInside(resolve(secretsDir, value), secretsDir)
       ? null
       : 'must lie below runtime.secretsDir; move the file there, or name another one';

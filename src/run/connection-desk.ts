@@ -56,7 +56,10 @@ export class ConnectionDesk {
 }
 
 /** Without secrets in it the fingerprint says which ones are meant; a changed file makes another one of it. */
-function toDesired({ secrets: _, fingerprint, ...rest }: ConnectionConfig, definition: Definition): DesiredConnection {
+function toDesired(
+  { secrets: _, mac: __, fingerprint, ...rest }: ConnectionConfig,
+  definition: Definition,
+): DesiredConnection {
   return { ...rest, fingerprint: fingerprintOf(definition, fingerprint), source: 'runtime', definition };
 }
 

@@ -1,12 +1,16 @@
 /**
- * Where a process finds the secrets of a connection: in its own configuration, or, for one that was added at run time, in
- * the environment variable or file that it names. They never come out of Redis.
+ * Where a process finds the secrets of a connection, and where it learns what to do with them: in its own configuration, or,
+ * for one that was added at run time, in the environment variable or file that it names, within the bounds that the
+ * configuration sets. Of a configured connection Redis says whether it is wanted, and nothing else: where secrets and
+ * messages go is never read there. A record that says something else is no order, but a reason to stand back
+ * (docs/adr/0025).
  */
 import { type Config, type ConnectionConfig, resolveRuntimeConnection } from '../config.ts';
 import { explain } from '../errors.ts';
 import type { DesiredConnection } from '../state/desired.ts';
 import type { Credentials } from '../workers/credentials.ts';
 import type { LiveConfig } from './live-config.ts';
+import { differences } from './record-differences.ts';
 
 /** A sender asks for each part; a file that changed is noticed elsewhere, within a sweep, ms. */
 const REMEMBERED_MS = 1_000;
@@ -27,7 +31,10 @@ export class CredentialStore {
   }
 
   of(connection: DesiredConnection): Credentials {
-    if (connection.source === 'config') return configured(connection, this.#own(connection));
+    const own = this.#own(connection);
+    // Also where the record claims to have been added at run time: of an id that a file names, the file decides.
+    if (own !== undefined) return configured(connection, own);
+    if (connection.source === 'config') return { kind: 'unknown', reason: NOT_HERE };
     const key = `${connection.id} ${connection.fingerprint}`;
     const known = this.#resolved.get(connection.id);
     if (known?.key === key && performance.now() - known.at < REMEMBERED_MS) return known.credentials;
@@ -41,9 +48,10 @@ export class CredentialStore {
    * process that asked has probably read a new configuration a moment earlier: ours is read again first.
    */
   async fresh(connection: DesiredConnection): Promise<Credentials> {
-    const { id, fingerprint, source } = connection;
-    if (source === 'runtime') return this.#resolve(connection);
-    if (this.#own(connection)?.fingerprint !== fingerprint && this.#caughtUp.get(id) !== fingerprint) {
+    const { id, fingerprint } = connection;
+    const own = this.#own(connection);
+    if (own === undefined && connection.source === 'runtime') return this.#resolve(connection);
+    if (own?.fingerprint !== fingerprint && this.#caughtUp.get(id) !== fingerprint) {
       await this.#live.look();
       // Hosts may be configured differently on purpose, each with its own proxy: asked once per change.
       this.#caughtUp.set(id, fingerprint);
@@ -62,17 +70,26 @@ export class CredentialStore {
   #resolve(connection: DesiredConnection): Credentials {
     try {
       const own = resolveRuntimeConnection(connection.definition, this.#live.current.runtime);
-      // Of a Telegram bot the token alone tells who it is.
-      return configured({ ...connection, options: own.options }, own);
+      if (own.id !== connection.id) return { kind: 'unknown', reason: 'its record is that of another connection' };
+      return known(connection, own);
     } catch (error) {
       return { kind: 'unknown', reason: explain(error) };
     }
   }
 }
 
-function configured(connection: DesiredConnection, own: ConnectionConfig | undefined): Credentials {
-  if (own === undefined) {
-    return { kind: 'unknown', reason: 'the configuration of this worker has no credentials for the connection' };
-  }
-  return { kind: 'known', connection, secrets: own.secrets, version: own.fingerprint };
+const NOT_HERE = 'the configuration of this worker has no credentials for the connection';
+
+function configured(connection: DesiredConnection, own: ConnectionConfig): Credentials {
+  const different = differences(connection, own);
+  if (different.length === 0) return known(connection, own);
+  return {
+    kind: 'unknown',
+    reason: `configured differently here: Redis has another ${different.join(', ')}; give all hosts the same configuration`,
+  };
+}
+
+function known(connection: DesiredConnection, own: ConnectionConfig): Credentials {
+  const { platform, options, lateReply, secrets, fingerprint } = own;
+  return { kind: 'known', connection: { ...connection, platform, options, lateReply }, secrets, version: fingerprint };
 }

@@ -3,7 +3,7 @@ import type { Config } from '../config.ts';
 import type { DesiredConnection } from '../state/desired.ts';
 
 export function desiredFromConfig(config: Config): DesiredConnection[] {
-  return config.connections.map(({ id, platform, enabled, options, lateReply, fingerprint }) => ({
+  return config.connections.map(({ id, platform, enabled, options, lateReply, fingerprint, mac }) => ({
     id,
     platform,
     enabled,
@@ -11,5 +11,6 @@ export function desiredFromConfig(config: Config): DesiredConnection[] {
     lateReply,
     fingerprint,
     source: 'config',
+    mac,
   }));
 }

@@ -1,6 +1,6 @@
 /**
- * What a process's configuration wants, kept in Redis: written at the start, when the configuration changes, and again
- * when Redis lost all its data (a FLUSHALL, a restart without AOF, a new machine). Without that, a gateway whose Redis came
+ * What a process's configuration wants, kept in Redis: written at the start, when the configuration changes, when a record
+ * is damaged, and again when Redis lost all its data (a FLUSHALL, a restart without AOF, a new machine). Without that, a gateway whose Redis came
  * back empty would hold nothing until somebody restarts it, and say so nowhere. A gap record per connection says what the
  * loss means for its users.
  *
@@ -55,6 +55,8 @@ export interface KeepDesiredOptions extends DesiredOptions {
   addedAtRunTime(): Promise<readonly DesiredConnection[]>;
   /** @returns stops calling `listener` */
   onChange(listener: (change: DesiredChange) => void): () => void;
+  /** Calls with connections whose records were found damaged. @defaultValue nobody looks */
+  onDamaged?(listener: (ids: readonly ConnectionId[]) => void): () => void;
 }
 
 /**
@@ -70,6 +72,10 @@ export async function keepDesired(options: KeepDesiredOptions, signal: AbortSign
   let wake = (): void => undefined;
   const forget = options.onChange(({ added, changed, removed }) => {
     due.add([...added, ...changed, ...removed]);
+    wake();
+  });
+  const forgetDamaged = options.onDamaged?.((ids) => {
+    due.add(ids);
     wake();
   });
   while (!signal.aborted) {
@@ -92,6 +98,7 @@ export async function keepDesired(options: KeepDesiredOptions, signal: AbortSign
     }
   }
   forget();
+  forgetDamaged?.();
 }
 
 /** Connections whose records are to be written or removed, whichever the configuration says by then. */

@@ -10,6 +10,7 @@ import { runAlerts } from './alerts.ts';
 import { keepMinutes } from './keep-minutes.ts';
 import type { LiveConfig } from './live-config.ts';
 import type { ProcessIdentity } from './process-identity.ts';
+import type { RecordWatch } from './record-watch.ts';
 import type { Role } from './role.ts';
 import type { Storage } from './storage.ts';
 
@@ -18,10 +19,12 @@ export interface SchedulerRoleOptions {
   readonly live: LiveConfig;
   readonly storage: Storage;
   readonly identity: ProcessIdentity;
+  /** Looks on at the sweeps. */
+  readonly records: RecordWatch;
   readonly log: Logger;
 }
 
-export function startSchedulerRole({ config, live, storage, identity, log }: SchedulerRoleOptions): Role {
+export function startSchedulerRole({ config, live, storage, identity, records, log }: SchedulerRoleOptions): Role {
   const ended = controllerForMany();
   const { fenced, patient, keys, address, connections, turns, deliveries } = storage;
   const minutes = keepMinutes(fenced, keys, staleAfter(config.timings), log);
@@ -36,7 +39,10 @@ export function startSchedulerRole({ config, live, storage, identity, log }: Sch
       queues: { connections, lanes: [turns, deliveries] },
       settleQueues: createQueueSettler({ client: patient, keys, queues: [connections, turns, deliveries], log }),
       sweepLanes: (signal, sight) => sweepLanes({ redis: patient, keys, turns, deliveries, log, signal, sight }),
-      onSight: (sight) => minutes.saw(sight),
+      onSight: (sight) => {
+        minutes.saw(sight);
+        records.saw(sight.connections);
+      },
       timings: config.timings,
       clock: systemClock,
       log,

@@ -24,6 +24,7 @@ import { keepJournal } from './keep-journal.ts';
 import { LiveConfig } from './live-config.ts';
 import { startAgentRole, startDeliveryRole } from './message-roles.ts';
 import { type ProcessIdentity, processIdentity } from './process-identity.ts';
+import { RecordWatch } from './record-watch.ts';
 import type { Role, RoleName } from './role.ts';
 import { RuntimeConnections } from './runtime-connections.ts';
 import { startSchedulerRole } from './scheduler-role.ts';
@@ -191,8 +192,9 @@ function startRoles(
     log,
   });
 
+  const records = new RecordWatch(live, log);
   const parts: Pick<Role, 'ready' | 'drain'>[] = [];
-  if (roles.includes('scheduler')) parts.push(startSchedulerRole({ config, live, storage, identity, log }));
+  if (roles.includes('scheduler')) parts.push(startSchedulerRole({ config, live, storage, identity, records, log }));
   const messages = { config, live, storage, adapters, credentials, safeguards, measurements, log };
   if (roles.includes('agent')) agent = startAgentRole(messages);
   if (roles.includes('delivery')) delivery = startDeliveryRole(messages);
@@ -268,6 +270,7 @@ function startRoles(
       everyMs: config.timings.sweepEveryMs,
       removes: roles.includes('scheduler'),
       onChange: (listener) => live.onChange(listener),
+      onDamaged: (listener) => records.onDamaged(listener),
       log,
     },
     ended,

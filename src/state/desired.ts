@@ -2,8 +2,7 @@
  * What should run, and what the operator wishes. Only configuration and operators write here: whether a connection *is*
  * up never changes whether it *should* be.
  */
-import type { ConnectionId, JsonValue } from '../model.ts';
-import { connectionId } from '../model.ts';
+import { type ConnectionId, connectionId, type JsonValue } from '../model.ts';
 import type { Keys } from './keys.ts';
 import type { RedisClient } from './redis.ts';
 
@@ -18,6 +17,8 @@ export interface DesiredConnection {
   /** Changes when options or credentials change: a parked connection is tried again at once then. */
   readonly fingerprint: string;
   readonly source: 'config' | 'runtime';
+  /** `config` only: by whoever has its secrets, over all of it that is no wish. Earlier versions wrote none. */
+  readonly mac?: string;
   /** `runtime` only: its keys as they were given; secrets are references, which each process looks up for itself. */
   readonly definition?: JsonValue;
 }
@@ -58,8 +59,26 @@ export async function listConnectionIds(client: RedisClient, keys: Keys): Promis
   return (await client.smembers(keys.connections)).map(connectionId).sort();
 }
 
+/** @returns `null` also for what is no record: one that is damaged must not keep the others from being read */
 export function parseDesired(text: string | null): DesiredConnection | null {
-  return text === null ? null : (JSON.parse(text) as DesiredConnection);
+  if (text === null) return null;
+  try {
+    const record: unknown = JSON.parse(text);
+    return isRecord(record) ? record : null;
+  } catch {
+    return null;
+  }
+}
+
+/** By hand: a sweep reads thousands of them a second. */
+function isRecord(value: unknown): value is DesiredConnection {
+  if (typeof value !== 'object' || value === null) return false;
+  const { id, platform, enabled, fingerprint, source } = value as Partial<Record<keyof DesiredConnection, unknown>>;
+  return (
+    [id, platform, fingerprint].every((each) => typeof each === 'string') &&
+    typeof enabled === 'boolean' &&
+    (source === 'config' || source === 'runtime')
+  );
 }
 
 export function parseWishes(hash: Record<string, string>): Wishes {

@@ -1,11 +1,14 @@
 /** What Redis, its users, its rights and the way to it can do to an installation. */
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { qqConnection } from '../../support/installation.ts';
 import type { TestRedis } from '../../support/redis.ts';
-
+import { waitUntil } from '../../support/wait-until.ts';
 import { replay } from '../row.ts';
-import { askQq, type Stage } from '../stage.ts';
+import { askQq, askTelegram, type Stage } from '../stage.ts';
 
 /** Longer than it took to fence a healthy holder ten times over, ms. */
 const WATCHED_MS = 4_000;
@@ -160,4 +163,108 @@ replay('Redis and its rights', [
       expect(await redis.client().dbsize()).toBe(0);
     },
   },
+  ...(['options', 'source', 'garbage'] as const).map((what, n) => ({
+    id: `H6${['', 'b', 'c'][n]}`,
+    must: `send no secret and no message where Redis says (${what} of the record tampered with), and repair it`,
+    async run(stage: Stage) {
+      const evil = await stage.use(await EvilHost.start());
+      const redis = await stage.redis();
+      const { installation, qq, telegram, up } = await stage.echoing({ rest: { redis: { url: redis.url } } });
+      const admin = redis.client();
+      for (const id of ['qq-main', 'tg-main']) {
+        const key = `hf:{${id}}:desired`;
+        const record = JSON.parse((await admin.get(key)) ?? '') as Tampered;
+        await admin.set(key, what === 'garbage' ? '{"half' : JSON.stringify(tampered(record, what, evil.url)));
+        await admin.hincrby(`hf:{${id}}:wishes`, 'restart', 1);
+      }
+      await up.waitForLine(({ event }) => event === 'desired-tampered', 10_000);
+      await waitUntil('the records to be what the configuration says', async () => {
+        const records = await Promise.all(['qq-main', 'tg-main'].map((id) => admin.get(`hf:{${id}}:desired`)));
+        return records.every((record) => record?.includes('127.0.0.1') === true && !record.includes(evil.url));
+      });
+      await installation.live('qq-main');
+      await installation.live('tg-main');
+      expect(await askQq(qq, 'ALICE', 'hello')).toEqual(['echo: hello']);
+      expect(await askTelegram(telegram, 5, 'hello')).toEqual(['echo: hello']);
+      expect(evil.requests).toEqual([]);
+    },
+  })),
+  {
+    id: 'H6d',
+    must: 'refuse the record of an added connection that sends its secret to a host nobody allowed, and name the key',
+    async run(stage) {
+      const evil = await stage.use(await EvilHost.start());
+      const redis = await stage.redis();
+      const telegram = await stage.telegram();
+      const installation = await stage.install({
+        connections: [],
+        redis: { url: redis.url },
+        env: { HOLDFAST_SECRET_TWO: telegram.token },
+      });
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: a reference
+      const keys = ['platform=telegram', 'token=${HOLDFAST_SECRET_TWO}'];
+      const refused = await installation.run(['connections', 'add', 'tg-two', ...keys, `apiBaseUrl=${evil.url}`]);
+      expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/apiBaseUrl: .*runtime\.allowedHosts/)]);
+      expect((await installation.run(['connections', 'add', 'tg-two', ...keys])).code).toBe(0);
+      const admin = redis.client();
+      const record = JSON.parse((await admin.get('hf:{tg-two}:desired')) ?? '') as Tampered;
+      const definition = { ...record.definition, apiBaseUrl: evil.url };
+      await admin.set('hf:{tg-two}:desired', JSON.stringify({ ...tampered(record, 'options', evil.url), definition }));
+      await installation.up();
+      const { reason } = await installation.waitFor(
+        'to be refused',
+        (one) => one.reason?.includes('allowedHosts') === true,
+        {
+          id: 'tg-two',
+        },
+      );
+      expect(reason).toContain('no worker can hold it');
+      expect(evil.requests).toEqual([]);
+    },
+  },
 ]);
+
+interface Tampered {
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly definition?: Readonly<Record<string, unknown>>;
+  readonly [key: string]: unknown;
+}
+
+/** What somebody who can write to Redis would have. */
+function tampered(record: Tampered, what: 'options' | 'source', url: string): Tampered {
+  const options = { ...record.options, apiBaseUrl: url, tokenUrl: `${url}/token` };
+  const { id, platform } = record;
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a reference
+  const definition = { id, platform, apiBaseUrl: url, token: '${HOLDFAST_SECRET_X}' };
+  return what === 'options' ? { ...record, options } : { ...record, options, source: 'runtime', definition };
+}
+
+/** Notes whatever reaches it. */
+class EvilHost implements AsyncDisposable {
+  readonly requests: string[] = [];
+  readonly #server: Server;
+
+  private constructor() {
+    this.#server = createServer((request, response) => {
+      this.requests.push(`${request.method} ${request.url}`);
+      response.writeHead(500).end();
+    });
+  }
+
+  static async start(): Promise<EvilHost> {
+    const host = new EvilHost();
+    host.#server.listen(0, '127.0.0.1');
+    await once(host.#server, 'listening');
+    return host;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+}

@@ -131,7 +131,7 @@ describe('a process that looks its secrets up', () => {
 
 describe('runtime.secretsPrefix and runtime.secretsDir', () => {
   it('have defaults that let nobody read any file', () => {
-    expect(load(QQ).runtime).toEqual({ secretsPrefix: 'HOLDFAST_SECRET_', secretsDir: null });
+    expect(load(QQ).runtime).toMatchObject({ secretsPrefix: 'HOLDFAST_SECRET_', secretsDir: null });
   });
 
   it.each(['', 'A_', 'AWS', 'hold-fast_'])('refuse a prefix that bounds nothing: "%s"', (prefix) => {
