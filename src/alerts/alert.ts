@@ -13,6 +13,10 @@ import type { StatusDocument } from '../status/document.ts';
  * - `budget`: few new sessions are left for an account
  * - `dead-letters`: messages that could not be answered or sent
  * - `clock-skew`: the clock of a host differs from Redis's, or from the platforms'
+ * - `backlog`: messages wait, and nobody stores them or takes them up
+ * - `agent`: the agent is away, refuses or fails
+ * - `sending`: answers are not sent
+ * - `queue`: somebody else paused or limited a queue
  */
 export type Rule =
   | 'down'
@@ -23,7 +27,11 @@ export type Rule =
   | 'redis'
   | 'budget'
   | 'dead-letters'
-  | 'clock-skew';
+  | 'clock-skew'
+  | 'backlog'
+  | 'agent'
+  | 'sending'
+  | 'queue';
 
 /** Something that is wrong at one look. Instants are Redis ms. */
 export interface Condition {
@@ -88,7 +96,8 @@ export interface Observed {
   readonly status: StatusDocument;
   /** Connection → how many dead letters it ever had. */
   readonly deadLetters: ReadonlyMap<string, number>;
-  readonly redis: Pick<RedisFacts, 'usedBytes' | 'maxBytes' | 'aof'>;
+  /** `null`: its user may not ask. */
+  readonly redis: Pick<RedisFacts, 'usedBytes' | 'maxBytes' | 'aof'> | null;
   readonly budgets: readonly BudgetUse[];
   /** Of hosts with live processes: their wall clock less Redis's, ms. */
   readonly clocks: readonly { readonly host: string; readonly aheadMs: number }[];

@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto';
 import { ownValue } from '../model.ts';
 import type { StatusDocument } from '../status/document.ts';
 import type { Alert, AlertSettings, Condition, Counted, Notification, Observed, Rule, Subject } from './alert.ts';
+import { watchChain } from './watch-chain.ts';
 import { type ConnectionMemory, watchConnection } from './watch-connections.ts';
 import { watchInstance } from './watch-instance.ts';
 import { describeNotification } from './wording.ts';
@@ -48,6 +49,7 @@ export function judge(stored: Memory | null, observed: Observed, settings: Alert
   const conditions = [
     ...watched.flatMap(([, , { conditions }]) => conditions),
     ...watchInstance(observed, now, settings),
+    ...watchChain(observed.status, now, watchedSince, settings),
   ];
   const alerts = merge(previous?.alerts ?? {}, conditions, now);
   const told = tell(alerts, observed.status, now, settings);

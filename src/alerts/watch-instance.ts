@@ -1,10 +1,9 @@
 /** What concerns the whole installation rather than one connection. Pure. */
 import type { BudgetUse } from '../state/budget.ts';
 import { PLATFORM_CLOCK_OFF_MS } from '../status/derive.ts';
+import { MEMORY_FULL } from '../status/thresholds.ts';
 import type { AlertSettings, Condition, Observed, Rule } from './alert.ts';
 
-/** From here on inbound messages wait at the platform (state/memory-gauge.ts). */
-const REDIS_FULL_AT = 0.8;
 /** Of a budget of new sessions. */
 const BUDGET_LOW_AT = 0.8;
 /** Budgets of a few seconds are used up by every restart. */
@@ -37,9 +36,11 @@ function sweeps({ status }: Observed, now: number, { sweepLateMs }: AlertSetting
   return [condition('no-sweep', 'no-sweep', 'scheduler', reason, now - age, now)];
 }
 
-function redis({ redis: { usedBytes, maxBytes, aof } }: Observed, now: number): Condition[] {
+function redis({ redis: facts }: Observed, now: number): Condition[] {
+  if (facts === null) return [];
+  const { usedBytes, maxBytes, aof } = facts;
   const found: Condition[] = [];
-  if (maxBytes !== null && usedBytes >= maxBytes * REDIS_FULL_AT) {
+  if (maxBytes !== null && usedBytes >= maxBytes * MEMORY_FULL) {
     const percent = Math.floor((100 * usedBytes) / maxBytes);
     const reason = `${percent} % of its memory is used: inbound messages wait at the platforms`;
     found.push(condition('redis-memory', 'redis', 'Redis', reason, now));

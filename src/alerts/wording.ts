@@ -28,6 +28,10 @@ const ADVICE: Readonly<Record<Rule, string>> = {
   budget: 'Something starts new sessions too often: a restart loop, or a second program. See docs/runbook.md.',
   'dead-letters': 'See "holdfast messages dead"; "holdfast messages retry ID" tries one again.',
   'clock-skew': 'Set the clock of that host (NTP).',
+  backlog: 'See "holdfast status", and docs/runbook.md, "Live, and nobody is answered".',
+  agent: 'Look after the agent: messages wait for it, what it refused is in "holdfast messages dead".',
+  sending: 'See "holdfast status", and docs/runbook.md, "Live, and nobody is answered".',
+  queue: 'Find out who did it: another Bull Board, a script, redis-cli.',
 };
 
 function titleOf({ kind, rule, subjects }: Facts): string {
@@ -58,6 +62,14 @@ function firingTitle(rule: Rule, who: string, many: boolean): string {
       return `messages of ${who} could not be answered or sent`;
     case 'clock-skew':
       return `the clock of ${who} is wrong`;
+    case 'backlog':
+      return `messages wait and nobody takes them up (${who})`;
+    case 'agent':
+      return `nobody is answered: ${who === 'main' ? 'the agent' : `the agent of ${who}`} gives no answers`;
+    case 'sending':
+      return `answers are not sent (${who})`;
+    case 'queue':
+      return `somebody else changed the settings of the queue ${who}`;
     default:
       return rule satisfies never;
   }
@@ -81,6 +93,14 @@ function endedTitle(rule: Rule, who: string, many: boolean): string {
       return `messages of ${who} go out again`;
     case 'clock-skew':
       return `the clock of ${who} is right again`;
+    case 'backlog':
+      return `messages are taken up again (${who})`;
+    case 'agent':
+      return 'the agent answers again';
+    case 'sending':
+      return `answers are sent again (${who})`;
+    case 'queue':
+      return `the settings of the queue ${who} stay as they should`;
     default:
       return rule satisfies never;
   }

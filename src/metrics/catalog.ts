@@ -139,6 +139,16 @@ export const CATALOG = {
     labels: [],
     help: 'Since the last sweep of any scheduler; absent when there never was one',
   },
+  holdfast_link_failing: {
+    type: 'gauge',
+    labels: ['link'],
+    help: '1 while the link (received, stored, turn, answer, sent) keeps somebody from being answered',
+  },
+  holdfast_agent_failing: {
+    type: 'gauge',
+    labels: ['agent'],
+    help: '1 while the agent gives no answers: away, refusing or failing',
+  },
   holdfast_queue_jobs: { type: 'gauge', labels: ['queue', 'state'], help: 'Jobs of a queue by their state' },
   holdfast_queue_paused: { type: 'gauge', labels: ['queue'], help: '1 while somebody has paused the queue' },
   holdfast_budget_used: {

@@ -1,7 +1,9 @@
 /** What a scrape says of the installation as a whole: workers, scheduler, queues, budgets, latencies, Redis. */
 import { LATENCY_BOUNDS_MS, type LatencyName, WEB_REFUSALS } from '../state/measurements.ts';
 import type { RedisFacts } from '../state/redis-facts.ts';
+import { LINKS } from '../status/chain.ts';
 import { JOB_STATES, type Snapshot } from '../status/read-snapshot.ts';
+import { statusOf } from '../status/read-status.ts';
 import type { MetricName } from './catalog.ts';
 import type { Sheet } from './sheet.ts';
 
@@ -22,6 +24,10 @@ export function fillInstallation(sheet: Sheet, snapshot: Snapshot): void {
   const { sweep, moment } = snapshot;
   const sweepAge = sweep === null ? null : Math.max(0, moment.now - sweep.at) / 1_000;
   sheet.put('holdfast_scheduler_sweep_age_seconds', sweepAge);
+  const { chain, agents } = statusOf(snapshot);
+  for (const link of LINKS) sheet.put('holdfast_link_failing', Number(chain.links[link].state === 'failing'), { link });
+  for (const { name, failing } of agents)
+    sheet.put('holdfast_agent_failing', Number(failing !== null), { agent: name });
   for (const { name, paused } of snapshot.queues) sheet.put('holdfast_queue_paused', Number(paused), { queue: name });
   for (const { name, counts } of snapshot.jobs) {
     for (const state of JOB_STATES) sheet.put('holdfast_queue_jobs', counts[state] ?? 0, { queue: name, state });

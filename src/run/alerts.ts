@@ -14,6 +14,7 @@ import { connectionId } from '../model.ts';
 import type { Keys } from '../state/keys.ts';
 import type { LaneQueue } from '../state/lane-jobs.ts';
 import type { RedisClient } from '../state/redis.ts';
+import { SWEEP_LATE_MS } from '../status/thresholds.ts';
 import type { LiveConfig } from './live-config.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { Storage } from './storage.ts';
@@ -31,8 +32,6 @@ const LOOK_EVERY_MS = { least: 500, most: 2_000 };
 /** Of `alerts.downAfterMs` and at most so long, ms: connections lost together are told together. */
 const GROUP_MS = 5_000;
 const RECOVER_AFTER_MS = 5_000;
-/** A sweep may take as long as it may (10 s), and be followed by another such one. */
-const SWEEP_LATE_MS = 25_000;
 
 /** Runs until `signal` aborts, with other settings when others are configured. Never throws. */
 export async function runAlerts(options: AlertsOptions, signal: AbortSignal): Promise<void> {
@@ -67,7 +66,7 @@ async function runAsConfigured(
         repeatEveryMs,
         groupMs: Math.min(GROUP_MS, downAfterMs / 4),
         recoverAfterMs: Math.min(RECOVER_AFTER_MS, downAfterMs / 4),
-        sweepLateMs: SWEEP_LATE_MS + config.timings.sweepEveryMs,
+        sweepLateMs: SWEEP_LATE_MS,
       },
       timings: config.timings,
       everyMs,

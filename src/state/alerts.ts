@@ -2,7 +2,6 @@
  * What alerts keep in Redis: who judges (a short lease; any scheduler may), what the judge remembers, and what is still
  * to be delivered. The texts are the alerts' own; here they are opaque.
  */
-import type { ConnectionId } from '../model.ts';
 import type { Keys } from './keys.ts';
 import type { RedisClient } from './redis.ts';
 import { loadScript, runScript } from './scripts.ts';
@@ -79,20 +78,4 @@ export async function writeAlerts(
     [who, memory, done.length, ...done, ...[...stored].flat()],
   );
   return answer === 1;
-}
-
-/** @returns per connection how many dead letters it ever had, in the order of `ids`. @throws the client's errors */
-export async function countDeadLetters(
-  client: RedisClient,
-  keys: Keys,
-  ids: readonly ConnectionId[],
-): Promise<number[]> {
-  if (ids.length === 0) return [];
-  const pipeline = client.pipeline();
-  for (const id of ids) pipeline.hget(keys.connection(id).counters, 'deadLetters');
-  const answers = (await pipeline.exec()) ?? [];
-  return answers.map(([error, value]) => {
-    if (error !== null) throw error;
-    return Number(value ?? 0);
-  });
 }

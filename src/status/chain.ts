@@ -117,9 +117,13 @@ const SEVERITY: Readonly<Record<ChainState, number>> = { failing: 0, watch: 1, o
 
 const WELL: LinkStatus = { state: 'ok', reason: null, advice: null, since: null, until: null };
 
-/** The worst first; of equals those that began first, as later ones may come of them. */
+/**
+ * The worst first; those of which the connections themselves tell come behind, so that they push nothing else out; of equals
+ * those that began first, as later ones may come of them.
+ */
 function byWeight(a: Trouble, b: Trouble): number {
-  return SEVERITY[a.state] - SEVERITY[b.state] || (a.since ?? '').localeCompare(b.since ?? '');
+  const shown = ({ kind }: Trouble) => Number(kind === 'disconnected');
+  return SEVERITY[a.state] - SEVERITY[b.state] || shown(a) - shown(b) || (a.since ?? '').localeCompare(b.since ?? '');
 }
 
 /** @param troubles - in any order */

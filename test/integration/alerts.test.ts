@@ -14,9 +14,11 @@ import { createBudget } from '../../src/state/budget.ts';
 import { laneId } from '../../src/state/keys.ts';
 import type { LaneJobData } from '../../src/state/queues.ts';
 import { reportWorker } from '../../src/state/workers.ts';
+import type { HoldingDocument } from '../../src/status/document.ts';
 import { registerSecret } from '../../src/text/known-secrets.ts';
 import { AlertBench, BENCH_SETTINGS, BENCH_TIMINGS, webhookTo } from '../support/alert-bench.ts';
 import { type AlertReceiver, startAlertReceiver } from '../support/alert-receiver.ts';
+import { inChain } from '../support/in-chain.ts';
 import { startRedis, useRedis } from '../support/redis.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -195,10 +197,56 @@ describe('a chat', () => {
       subjects: [],
       text: 'hello',
     } as unknown as Notification;
-    const status = { connections: [{ id: 'carrier', state: 'live' }] } as never;
+    const status = inChain({ connections: [{ id: 'carrier', state: 'live' }] } as unknown as HoldingDocument);
     const { signal } = new AbortController();
     for (let n = 0; n < 2; n += 1) expect(await chat.send(notification, { status, signal })).toEqual({ kind: 'sent' });
     expect(await client.llen(keys.connection(connection).outbox(laneId(connection, 'chat:7')))).toBe(1);
+  });
+});
+
+describe('people who are not answered, while all is live', () => {
+  const failing = { kind: 'away', reason: 'ECONNREFUSED', status: null, count: 3, forMs: 20_000, agoMs: 10 } as const;
+  const agent = {
+    name: 'main',
+    kind: 'openai',
+    running: 0,
+    places: 9,
+    longestMs: null,
+    limitMs: 1_000,
+    answeredMs: null,
+  };
+
+  it('are told once, and once more when they are: the agent is away, and comes back (G04)', async () => {
+    await using bench = await AlertBench.start(redis.server, redis.prefix(), ['a']);
+    await using receiver = await startAlertReceiver();
+    bench.alerting([webhookTo(receiver)]);
+    await bench.watched();
+    await bench.staff(['agent', 'delivery'], { agent: { ...agent, failing } });
+    await arrived(receiver, 1);
+    expect(receiver.calls[0]?.notification.text).toMatch(/out of reach.*ECONNREFUSED/s);
+    await bench.staff(['agent', 'delivery'], { agent: { ...agent, failing: null } });
+    await arrived(receiver, 2);
+    expect(accepted(receiver)).toEqual(['firing agent main', 'recovered agent main']);
+  });
+
+  it('are told by another sink, and by the chat only when something can be sent again', async () => {
+    await using bench = await AlertBench.start(redis.server, redis.prefix(), ['carrier']);
+    const { client, keys } = bench;
+    const jobs: unknown[] = [];
+    const deliveries = { addBulk: async (added: unknown[]) => void jobs.push(...added) };
+    const connection = connectionId('carrier');
+    const chat = createChatSink({ name: 'chat-1', connection, conversation: 'chat:7', client, keys, deliveries });
+    await using receiver = await startAlertReceiver();
+    bench.alerting([chat, webhookTo(receiver)]);
+    await bench.watched();
+    await bench.staff(['agent']);
+    await arrived(receiver, 1);
+    expect(accepted(receiver)).toEqual(['firing sending delivery']);
+    expect(jobs).toEqual([]);
+    await bench.staff(['agent', 'delivery']);
+    await arrived(receiver, 2);
+    await bench.delivered();
+    expect(jobs).toHaveLength(2);
   });
 });
 
@@ -221,8 +269,9 @@ describe('what is judged', () => {
       ['b', 3],
     ]);
     expect(seen.budgets).toMatchObject([{ platform: 'qq', account: '4711', name: 'identify', count: 10, used: 1 }]);
-    expect(seen.clocks).toEqual([{ host: 'host-a', aheadMs: expect.any(Number) }]);
-    expect(seen.clocks[0]?.aheadMs).toBeLessThan(-50_000);
+    const aheadMs = (name: string) => seen.clocks.find(({ host }) => host === name)?.aheadMs;
+    expect(seen.clocks.map(({ host }) => host)).toEqual(['bench', 'host-a']);
+    expect(aheadMs('host-a')).toBeLessThan(-50_000);
     expect(seen.redis).toMatchObject({ maxBytes: null, aof: { enabled: true, healthy: true } });
   });
 

@@ -14,7 +14,7 @@ import { countReconnects, LATENCIES, Measurements } from '../../src/state/measur
 import { type ConnectionJobData, openQueue } from '../../src/state/queues.ts';
 import { openRedis, type RedisClient } from '../../src/state/redis.ts';
 import { recordSweep } from '../../src/state/sweeps.ts';
-import { reportWorker } from '../../src/state/workers.ts';
+import { type AgentReport, reportWorker } from '../../src/state/workers.ts';
 import { quiet } from '../support/inbound.ts';
 import { beat } from '../support/observed.ts';
 import { readPromql } from '../support/promql.ts';
@@ -89,6 +89,17 @@ async function seed(count: number, leaseMs = 60_000): Promise<ConnectionId[]> {
   return ids;
 }
 
+const AGENT: AgentReport = {
+  name: 'main',
+  kind: 'echo',
+  running: 0,
+  places: 100,
+  longestMs: null,
+  limitMs: 1_000,
+  answeredMs: null,
+  failing: null,
+};
+
 /** All that can be said of connections and installation is said. */
 async function seedEverything(count: number): Promise<void> {
   const ids = await seed(count);
@@ -98,7 +109,7 @@ async function seedEverything(count: number): Promise<void> {
   const { latencies, reconnects } = measurements.take();
   await countReconnects(client, keys, reconnects);
   for (const id of ids) await client.hset(keys.connection(id).counters, 'lastEventAt', '1795341600000');
-  await reportWorker(client, keys, WORKER, { ...REPORT, draining: false }, 60_000, latencies);
+  await reportWorker(client, keys, WORKER, { ...REPORT, draining: false, agent: AGENT }, 60_000, latencies);
   await recordSweep(client, keys, WORKER);
   const limits = [
     { count: 1, windowMs: 5_000 },

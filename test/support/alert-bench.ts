@@ -11,6 +11,7 @@ import { createKeys, type Keys } from '../../src/state/keys.ts';
 import { claimLease, renewLeases } from '../../src/state/leases.ts';
 import { openRedis, type RedisClient } from '../../src/state/redis.ts';
 import { recordSweep } from '../../src/state/sweeps.ts';
+import { reportWorker, type WorkerReport } from '../../src/state/workers.ts';
 import type { AlertReceiver } from './alert-receiver.ts';
 import { quiet } from './inbound.ts';
 import type { TestRedis } from './redis.ts';
@@ -77,6 +78,7 @@ export class AlertBench implements AsyncDisposable {
     }));
     await applyDesired(client, keys, wanted, { removeOthers: false });
     await recordSweep(client, keys, WORKER);
+    await bench.staff(['agent', 'delivery']);
     for (const { id } of wanted) {
       const claim = await claimLease(
         client,
@@ -90,6 +92,20 @@ export class AlertBench implements AsyncDisposable {
       await bench.say(id, {});
     }
     return bench;
+  }
+
+  /** Who is there to work, for as long as a test runs. */
+  async staff(roles: readonly string[], more: Partial<WorkerReport> = {}): Promise<void> {
+    const report = {
+      roles,
+      connections: 0,
+      capacity: 0,
+      eventLoopLagMs: 0,
+      incarnation: 'i',
+      draining: false,
+      ...more,
+    };
+    await reportWorker(this.client, this.keys, WORKER, report, LEASE_MS);
   }
 
   /** Writes the holder's evidence. */

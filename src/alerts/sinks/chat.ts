@@ -9,6 +9,7 @@ import type { Keys } from '../../state/keys.ts';
 import { addLaneJobs, type LaneQueue } from '../../state/lane-jobs.ts';
 import { appendPartsOnce } from '../../state/outbox.ts';
 import type { RedisClient } from '../../state/redis.ts';
+import type { Trouble } from '../../status/chain.ts';
 import type { Notification } from '../alert.ts';
 import type { Sink } from './sink.ts';
 
@@ -24,7 +25,7 @@ export interface ChatSinkOptions {
 
 /** Every platform takes so much in one message. */
 const MAX_CHARS = 1_500;
-const OF_ONE_CONNECTION = new Set<Notification['rule']>(['down', 'rival', 'parked', 'flapping']);
+const OF_ONE_CONNECTION = new Set<Notification['rule']>(['down', 'rival', 'parked', 'flapping', 'sending']);
 
 export function createChatSink(options: ChatSinkOptions): Sink {
   const { name, connection, conversation, client, keys, deliveries } = options;
@@ -42,6 +43,10 @@ export function createChatSink(options: ChatSinkOptions): Sink {
           `${connection} is ${carrier?.state ?? 'unknown'}: it cannot carry the alert`,
         );
       }
+      const blocked = status?.chain.troubles.find((trouble) => blocks(trouble, connection));
+      if (blocked !== undefined) {
+        throw new TransientError('TRANSPORT', `${connection} cannot carry the alert: ${blocked.reason}`);
+      }
       // Named by the notification, and remembered for days: an attempt whose end nobody stored is not appended twice.
       const key = `alert/${notification.id}`;
       const reply = { key, deadlineAt: null, quota: null, address: null };
@@ -51,6 +56,12 @@ export function createChatSink(options: ChatSinkOptions): Sink {
       return { kind: 'sent' };
     },
   };
+}
+
+/** Nothing that is put into the outbox would go out. */
+function blocks({ kind, link, state, connection }: Trouble, carrier: ConnectionId): boolean {
+  if (state !== 'failing' || link !== 'sent') return false;
+  return connection === null || (connection === carrier && kind === 'sends-failing');
 }
 
 function isAboutItself({ kind, rule, subjects }: Notification, connection: ConnectionId): boolean {

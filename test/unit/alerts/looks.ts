@@ -1,7 +1,9 @@
 /** A made-up installation, looked at again and again: each look changes what differs from the one before. */
 import type { AlertSettings, Notification, Observed } from '../../../src/alerts/alert.ts';
 import { judge, type Memory } from '../../../src/alerts/judge.ts';
+import type { Trouble } from '../../../src/status/chain.ts';
 import type { ConnectionStatus } from '../../../src/status/document.ts';
+import { inChain } from '../../support/in-chain.ts';
 
 export const START = Date.parse('2026-11-22T10:00:00.000Z');
 export const SECOND = 1_000;
@@ -53,6 +55,7 @@ export class Looks {
   redis: Observed['redis'] = { usedBytes: 1, maxBytes: null, aof: { enabled: true, healthy: true } };
   budgets: Observed['budgets'] = [];
   clocks: Observed['clocks'] = [];
+  troubles: readonly Trouble[] = [];
   readonly deadLetters = new Map<string, number>();
   readonly #connections = new Map<string, ConnectionStatus>();
   readonly #settings: AlertSettings;
@@ -98,12 +101,15 @@ export class Looks {
 
   look(): Notification[] {
     const observed = {
-      status: {
-        at: new Date(this.now).toISOString(),
-        scheduler: { lastSweepAgeMs: this.sweepAgeMs, worker: 'a/1' },
-        workers: [],
-        connections: [...this.#connections.values()],
-      },
+      status: inChain(
+        {
+          at: new Date(this.now).toISOString(),
+          scheduler: { lastSweepAgeMs: this.sweepAgeMs, worker: 'a/1' },
+          workers: [],
+          connections: [...this.#connections.values()],
+        },
+        this.troubles,
+      ),
       deadLetters: this.deadLetters,
       redis: this.redis,
       budgets: this.budgets,
