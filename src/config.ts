@@ -323,10 +323,17 @@ function* warningsAbout(
   if (access === 'open' && agent.kind !== 'echo') {
     yield 'access: open, so everyone who can write to the bot reaches the agent';
   }
+  if (isOpenRedis(redis)) {
+    yield 'redis.url: messages and the password travel unencrypted; use rediss://, or a network of its own';
+  }
   if (agent.kind !== 'echo' && isOpenHttp(agent.url)) yield 'agent.url: messages and key travel unencrypted; use https';
   for (const [index, sink] of alerts.sinks.entries()) {
-    const url = sink.kind === 'webhook' && isOpenHttp(sink.url);
-    if (url) yield `alerts.sinks[${index}].url: what is wrong travels unencrypted; use https`;
+    if (sink.kind === 'webhook' && isOpenHttp(sink.url)) {
+      yield `alerts.sinks[${index}].url: what is wrong travels unencrypted; use https`;
+    }
+    if (sink.kind === 'slack' && URL.canParse(sink.webhookUrl) && isOpenHttp(sink.webhookUrl)) {
+      yield `alerts.sinks[${index}].webhookUrl: the URL, which is the secret, travels unencrypted; use https`;
+    }
   }
   for (const [index, { urls }] of connections.entries()) {
     for (const [key, url] of Object.entries(urls)) {
@@ -343,5 +350,16 @@ function hasKey(document: unknown, group: string, key: string): boolean {
 
 function isOpenHttp(input: string): boolean {
   const { protocol, hostname } = new URL(input);
-  return protocol === 'http:' && !/^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
+  return protocol === 'http:' && !isThisMachine(hostname);
+}
+
+function isOpenRedis({ url, sentinels }: ParsedConfig['redis']): boolean {
+  if (url === undefined) return false;
+  const { protocol, hostname } = new URL(url);
+  const hosts = sentinels?.map(({ host }) => host) ?? [hostname];
+  return protocol === 'redis:' && !hosts.every(isThisMachine);
+}
+
+function isThisMachine(host: string): boolean {
+  return /^(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[?::1\]?)$/.test(host);
 }

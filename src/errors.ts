@@ -8,6 +8,7 @@ import { foreignText, REASON_CHARS } from './text/foreign-text.ts';
 
 export type ErrorCode =
   | 'ABORTED_CALL'
+  | 'ADDRESS_REFUSED'
   | 'AGENT_FAILED'
   | 'AGENT_REFUSED'
   | 'BUG'

@@ -65,6 +65,18 @@ const qqSchema = keysOf(
     tokenUrl: httpUrl('Where access tokens are fetched.', 'https://bots.qq.com/app/getAppAccessToken').default(
       'https://bots.qq.com/app/getAppAccessToken',
     ),
+    gatewayHosts: z
+      .array(
+        z.string().regex(/^(?:[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,20}|[0-9a-f:]{2,39})$/i, {
+          error: 'must be the name or address of a host, without scheme, port or brackets: gw.example.com',
+        }),
+        { error: 'must be a list of hosts: [gw.example.com]' },
+      )
+      .max(20, { error: 'must be at most 20 hosts' })
+      .optional()
+      .describe(
+        'Hosts that the API may name as gateway, besides those of its own registrable domain; for a relay of your own.',
+      ),
     intents: z
       .union(
         [
@@ -108,13 +120,18 @@ const qqSchema = keysOf(
 });
 
 export const qqConnection = qqSchema.transform((connection): ConfiguredConnection => {
-  const { id, platform, enabled, lateReply, proxy, clientSecret, maxReplyChars, ...own } = connection;
+  const { id, platform, enabled, lateReply, proxy, clientSecret, maxReplyChars, gatewayHosts, ...own } = connection;
   return {
     id,
     platform,
     enabled,
     lateReply,
-    options: { ...own, maxTextLength: maxReplyChars },
+    options: {
+      ...own,
+      maxTextLength: maxReplyChars,
+      // Left out where it is not configured: the fingerprint of a connection outlives an upgrade.
+      ...(gatewayHosts === undefined ? {} : { gatewayHosts }),
+    },
     secrets: { clientSecret },
     proxy,
     urls: { apiBaseUrl: own.apiBaseUrl, tokenUrl: own.tokenUrl },

@@ -356,6 +356,47 @@ describe('discovery', () => {
     expect(reasons(held)).toHaveLength(1);
   });
 
+  it.each([
+    [
+      'elsewhere',
+      'ws://evil.test/',
+      /evil\.test does not belong to 127\.0\.0\.1:\d+: if it is right, add its host to gatewayHosts/,
+    ],
+    ['on another host of this network', 'ws://10.255.0.1/', /10\.255\.0\.1 does not belong to/],
+  ])('that names a gateway %s parks the connection, and dials nothing (M8)', async (_, url, words) => {
+    const { qq, hold } = await platform();
+    qq.faults.apiError({ name: 'json', status: 200, body: { url } }, { path: /^\/gateway/ });
+    const held = hold();
+    expect(await held.done).toMatchObject({
+      error: { code: 'ADDRESS_REFUSED', message: expect.stringMatching(words) },
+    });
+    expect(qq.journal.count('dial')).toBe(0);
+  });
+
+  it('that names a gateway elsewhere is done without, where a URL is known (M8)', async () => {
+    const { qq, hold, identified } = await platform();
+    const held = hold();
+    await held.live();
+    qq.faults.apiError({ name: 'json', status: 200, body: { url: 'ws://evil.test/' } }, { path: /^\/gateway/ });
+    qq.faults.forgetSessions();
+    qq.faults.close(4006);
+    await held.live(2);
+    expect(identified()).toBe(2);
+  });
+
+  it("is asked where the stored gateway is somebody else's, and the session is kept (M8)", async () => {
+    const { qq, hold, discoveries, resumed, identified } = await platform();
+    const first = hold();
+    await first.live();
+    first.drain();
+    await first.done;
+    const held = hold({ cursor: { ...cursorOf(first), gatewayUrl: 'ws://evil.test/websocket/' } });
+    await held.live();
+    expect(reasons(held)).toEqual([]);
+    expect([discoveries(), resumed(), identified()]).toEqual([2, 1, 1]);
+    expect(cursorOf(held)).toMatchObject({ gatewayUrl: qq.gatewayUrl });
+  });
+
   it('that says no session is left is believed', async () => {
     const { qq, hold, identified } = await platform({ identifyLimit: { maxConcurrency: 100, resetAfterMs: 1_500 } });
     qq.faults.exhaustIdentifies();

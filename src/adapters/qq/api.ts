@@ -6,6 +6,7 @@ import { withoutTrailingSlashes } from '../../text/trailing.ts';
 import type { BudgetLimit } from '../adapter.ts';
 import { API_CODES, type ApiClass } from './api-codes.ts';
 import type { TokenProvider } from './auth.ts';
+import { type GatewayOrigin, whyNotDial } from './gateway-address.ts';
 
 export interface ApiAnswer {
   readonly status: number;
@@ -34,7 +35,7 @@ export interface QqApi {
   /**
    * Asks where to dial (`GET /gateway/bot`). The call itself is limited to about two in a short time.
    *
-   * @throws FatalError when only a person can help
+   * @throws FatalError when only a person can help; its code is `ADDRESS_REFUSED` when the gateway is not to be dialed
    * @throws TransientError otherwise; its code is `CREDENTIAL_REFUSED` when a fresh token was refused
    */
   gateway(options: { signal: AbortSignal; deadlineMs: number }): Promise<Gateway>;
@@ -91,11 +92,12 @@ const EXHAUSTED_RECHECK_MS = 600_000;
 export interface QqApiOptions {
   readonly http: HttpClient;
   readonly tokens: TokenProvider;
-  readonly apiBaseUrl: string;
+  readonly origin: GatewayOrigin;
   readonly appId: string;
 }
 
-export function createQqApi({ http, tokens, apiBaseUrl, appId }: QqApiOptions): QqApi {
+export function createQqApi({ http, tokens, origin, appId }: QqApiOptions): QqApi {
+  const { apiBaseUrl } = origin;
   const base = withoutTrailingSlashes(apiBaseUrl);
 
   const once = async (call: Call, token: string): Promise<ApiAnswer> => {
@@ -124,6 +126,10 @@ export function createQqApi({ http, tokens, apiBaseUrl, appId }: QqApiOptions): 
       const read = answer.status === 200 ? gatewayAnswer.safeParse(answer.json) : null;
       if (read?.success !== true) throw discoveryFailure(answer);
       const { url, session_start_limit: limit } = read.data;
+      const refused = whyNotDial(url, origin);
+      if (refused !== null) {
+        throw new FatalError('ADDRESS_REFUSED', `gateway discovery named an address that is not dialed: ${refused}`);
+      }
       return {
         url,
         identifyLimits: limit ? identifyLimits(limit.total, limit.max_concurrency) : DEFAULT_IDENTIFY_LIMITS,

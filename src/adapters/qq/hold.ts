@@ -12,6 +12,7 @@ import { untilDrained } from '../until-drained.ts';
 import { DEFAULT_IDENTIFY_LIMITS, type Gateway, type QqApi } from './api.ts';
 import { TOKEN_DEADLINE_MS, type TokenProvider } from './auth.ts';
 import { holdSocket, type SocketReport } from './connection.ts';
+import { whyNotDial } from './gateway-address.ts';
 import { Inbox } from './inbox.ts';
 import type { QqOptions } from './options.ts';
 import type { Opening } from './state.ts';
@@ -49,6 +50,8 @@ class HeldConnection {
   #setbacks: Setbacks = NO_SETBACKS;
   #cuts: IdleCuts = NO_CUTS;
   #pingEveryMs: number;
+  /** Where the last session was opened, as it was stored; `null`: nowhere that may be dialed. */
+  readonly #storedUrl: string | null;
   #discovered: { readonly url: string; readonly limits: readonly BudgetLimit[]; readonly at: number } | null = null;
 
   constructor(context: HoldContext, deps: HoldDeps, stop: AbortSignal) {
@@ -59,6 +62,7 @@ class HeldConnection {
     const { appId, intents, pingEveryMs } = deps.options;
     this.#pingEveryMs = pingEveryMs;
     this.#inbox = new Inbox({ sink, cursor, clock, platformClock, log, scope: { appId, intents } });
+    this.#storedUrl = this.#trusted(this.#inbox.gatewayUrl);
   }
 
   /** @returns when drained */
@@ -153,10 +157,10 @@ class HeldConnection {
 
   /** From the cache while that works: discovery is a second thing that can fail, and allows two calls a minute or so. */
   async #gatewayUrl(opening: Opening): Promise<string> {
-    const cached = this.#discovered?.url ?? this.#inbox.gatewayUrl;
+    const cached = this.#discovered?.url ?? this.#storedUrl;
     if (cached !== null && !this.#wantsDiscovery(opening)) return cached;
     const found = await this.#discover().catch((error: unknown) => {
-      if (!(error instanceof TransientError) || cached === null) throw error;
+      if (cached === null || !mayPass(error)) throw error;
       // An old URL is better than none.
       const reason = explain(error);
       this.#context.log.warn({ event: 'discovery-failed', reason }, 'gateway discovery failed: dialing the known URL');
@@ -172,6 +176,17 @@ class HeldConnection {
       );
     }
     return found.url;
+  }
+
+  /** Whoever can write to the store must not be able to have the token sent to a place of theirs. */
+  #trusted(url: string | null): string | null {
+    const reason = url === null ? null : whyNotDial(url, this.#deps.options);
+    if (reason === null) return url;
+    this.#context.log.warn(
+      { event: 'gateway-refused', reason },
+      'the stored gateway is not dialed: asking the platform for it anew',
+    );
+    return null;
   }
 
   async #discover(): Promise<Gateway> {
@@ -206,4 +221,9 @@ class HeldConnection {
     const { health, clock, dialTimeoutMs } = this.#context;
     health.connecting('discovering', clock.now() + TOKEN_DEADLINE_MS + dialTimeoutMs);
   }
+}
+
+/** Discovery failed in a way that leaves the known URL as good as it was. */
+function mayPass(error: unknown): boolean {
+  return error instanceof TransientError || (error instanceof FatalError && error.code === 'ADDRESS_REFUSED');
 }

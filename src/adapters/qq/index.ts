@@ -62,11 +62,11 @@ export function createQqAdapter(): Adapter {
     if (clientSecret === '') {
       throw new FatalError('CREDENTIAL_MISSING', 'qq: clientSecret is missing; it stands in the QQ bot console');
     }
-    const { apiBaseUrl, tokenUrl, appId } = options;
+    const { tokenUrl, appId } = options;
     const { http } = transport;
     const cache = cacheOf(options, clientSecret);
     const tokens = createTokenProvider({ http, tokenUrl, appId, clientSecret, clock, log, cache });
-    const api: QqApi = createQqApi({ http, tokens, apiBaseUrl, appId });
+    const api: QqApi = createQqApi({ http, tokens, origin: options, appId });
     return { options, tokens, api };
   };
 

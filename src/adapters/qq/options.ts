@@ -10,6 +10,8 @@ export const qqOptionsSchema = z.object({
   /** Base of the OpenAPI. Since August 2026 `https://api.bot.qq.com` answers, too. */
   apiBaseUrl: z.url({ protocol: /^https?$/ }).default('https://api.sgroup.qq.com'),
   tokenUrl: z.url({ protocol: /^https?$/ }).default('https://bots.qq.com/app/getAppAccessToken'),
+  /** Hosts that may be named as gateway, besides those of `apiBaseUrl`'s registrable domain and the platform's own. */
+  gatewayHosts: z.array(z.string().min(1)).optional(),
   /** Event classes to subscribe to, as the sum of their bits. Default: direct, C2C, group, interaction and public guild messages. */
   intents: z.int().min(1).max(0x7fffffff).default(DEFAULT_INTENTS),
   /** WebSocket ping interval, ms: short enough for idle proxies and for noticing a half-open socket soon. */

@@ -40,8 +40,9 @@ describe('a configuration file', () => {
   });
 
   it('gives the QQ adapter exactly the options it knows, so that no key is lost between the two', () => {
-    const options = load(`${QQ}    maxReplyChars: 321\n    sendTimeoutMs: 6000\n    freshIdentify: false\n`)
-      .connections[0]?.options;
+    const keys =
+      'maxReplyChars: 321\n    sendTimeoutMs: 6000\n    freshIdentify: false\n    gatewayHosts: [gw.example]\n';
+    const options = load(`${QQ}    ${keys}`).connections[0]?.options;
     expect(options).toMatchObject({ maxTextLength: 321, sendTimeoutMs: 6_000, freshIdentify: false });
     expect(readQqOptions(options as JsonValue)).toEqual(options);
     expect(readQqOptions(load(QQ).connections[0]?.options as JsonValue)).toEqual(load(QQ).connections[0]?.options);
@@ -299,10 +300,26 @@ describe('warnings', () => {
     ],
     ['agent: { kind: openai, url: https://example.org/v1, model: m }', /^access: open/],
     ['agent: { kind: openai, url: http://example.org/v1, model: m }', /^agent\.url: .*unencrypted/],
+    ['redis: { url: "redis://redis.example/0" }', /^redis\.url: .*unencrypted; use rediss/],
+    [
+      'redis: { url: "redis://main/0", sentinels: [{ host: 127.0.0.1 }, { host: 10.0.0.1 }] }',
+      /^redis\.url: .*unencrypted/,
+    ],
+    [
+      'alerts: { sinks: [{ kind: slack, webhookUrl: "http://hooks.example/x" }] }',
+      /^alerts\.sinks\[0\]\.webhookUrl: .*unencrypted/,
+    ],
     [`${QQ}    apiBaseUrl: http://example.org\n`, /^connections\[0\] \(qq-main\)\.apiBaseUrl: .*unencrypted/],
   ])('%s', (text, warning) => {
     expect(load(text).warnings).toContainEqual(expect.stringMatching(warning));
   });
+
+  it.each(['redis://127.0.0.1/0', 'redis://localhost', 'redis://[::1]:6379', 'rediss://redis.example/0'])(
+    'say nothing of %s',
+    (url) => {
+      expect(load(`redis: { url: "${url}" }`).warnings.filter((line) => line.startsWith('redis'))).toEqual([]);
+    },
+  );
 
   it('say which variables a file leaves unused', () => {
     const env = { REDIS_URL: 'redis://127.0.0.1', QQ_CLIENT_SECRET: 'used-secret' };
