@@ -1,6 +1,7 @@
 /** In what the record of a configured connection differs from what this process is configured with. Pure. */
 import { isDeepStrictEqual } from 'node:util';
 import { type ConnectionConfig, isRecordOf } from '../config.ts';
+import { ownValue } from '../model.ts';
 import type { DesiredConnection } from '../state/desired.ts';
 
 /**
@@ -15,7 +16,7 @@ export function differences(record: DesiredConnection, own: ConnectionConfig): s
   if (record.platform !== own.platform) found.push('platform');
   const theirs = asGroup(record.options);
   for (const [key, value] of Object.entries(own.options)) {
-    if (Object.hasOwn(theirs, key) && !isDeepStrictEqual(theirs[key], value)) found.push(key);
+    if (Object.hasOwn(theirs, key) && !isDeepStrictEqual(ownValue(theirs, key), value)) found.push(key);
   }
   if (found.length > 0 || record.mac === undefined || record.mac === own.mac) return found;
   if (!isRecordOf(own, record)) found.push('secret');
