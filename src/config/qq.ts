@@ -95,6 +95,10 @@ const qqSchema = keysOf(
         typeof intents === 'number' ? intents : intents.reduce((sum, name) => sum | QQ_INTENTS[name], 0),
       )
       .describe('Kinds of events to ask for: names, or the sum of their bits.'),
+    groups: oneOf(
+      ['mentions', 'all', 'ignore'],
+      'Messages of groups and guild channels for the agent: those that mention or answer the bot; all that the platform delivers; none.',
+    ).default('mentions'),
     freshIdentify,
     pingEveryMs: durationMs(8_000, 'How often a WebSocket ping tests the socket.', { least: 10, most: 300_000 }),
     pongDeadlineMs: durationMs(4_000, 'A ping without an answer after this ends the socket.', {

@@ -59,9 +59,9 @@ class HeldConnection {
     this.#context = context;
     this.#deps = deps;
     this.#stop = stop;
-    const { appId, intents, pingEveryMs } = deps.options;
+    const { appId, intents, groups, pingEveryMs } = deps.options;
     this.#pingEveryMs = pingEveryMs;
-    this.#inbox = new Inbox({ sink, cursor, clock, platformClock, log, scope: { appId, intents } });
+    this.#inbox = new Inbox({ sink, cursor, clock, platformClock, log, groups, scope: { appId, intents } });
     this.#storedUrl = this.#trusted(this.#inbox.gatewayUrl);
   }
 

@@ -9,18 +9,14 @@ import { z } from 'zod';
 import type { Attachment, InboundEvent, ReplyHandle } from '../../model.ts';
 import type { ReplyLimit } from '../adapter.ts';
 import { aside, unreadable } from '../aside.ts';
+import { type Address, isId, isV2 } from './address.ts';
+import { unescapeGuildText } from './embedded-format.ts';
+import { isAddressed, mentions, type Openly, quotes, withoutOwnMention } from './mention.ts';
+import type { QqOptions } from './options.ts';
 import { LONGEST_ID } from './protocol.ts';
 import type { Received } from './state.ts';
 
 export { RAW_CUT } from '../aside.ts';
-
-/** Where a reply goes; the `address` of a {@link ReplyHandle}. */
-export type Address =
-  | { readonly scene: 'c2c'; readonly openid: string }
-  | { readonly scene: 'group'; readonly groupOpenid: string }
-  | { readonly scene: 'channel'; readonly channelId: string }
-  /** A guild's direct messages; the id is the virtual guild of the event. */
-  | { readonly scene: 'dm'; readonly guildId: string };
 
 /**
  * How long (ms) and how often a message can be answered. The documents contradict each other on C2C (60 or 5 minutes);
@@ -53,35 +49,39 @@ const attachment = z.object({
   url: z.string().optional().catch(undefined),
 });
 const id = z.string().min(1).max(LONGEST_ID);
+/** Ends up in paths of calls. */
+const pathId = z.string().refine(isId, 'is no id');
 const common = {
   id,
   content: z.string().nullish().catch(''),
   timestamp: z.unknown().optional(),
   attachments: z.array(attachment).nullish().catch([]),
+  message_type: z.number().optional().catch(undefined),
+  mentions,
+  msg_elements: quotes,
 };
 const author = z.object({
   id: z.string().optional(),
   username: z.string().optional().catch(undefined),
   bot: z.boolean().optional().catch(undefined),
 });
-const c2cMessage = z.object({ ...common, author: author.extend({ user_openid: id }) });
+const c2cMessage = z.object({ ...common, author: author.extend({ user_openid: pathId }) });
 const groupMessage = z.object({
   ...common,
-  group_openid: id,
+  group_openid: pathId,
   author: author.extend({ member_openid: id }),
 });
 const guildMessage = z.object({
   ...common,
-  channel_id: id,
+  channel_id: pathId,
   author: author.extend({ id }),
 });
-const directMessage = guildMessage.extend({ guild_id: id });
+const directMessage = guildMessage.extend({ guild_id: pathId });
 
 /** The parts of a message that all scenes share, once read. */
 interface Message {
-  readonly d: {
+  readonly d: Openly & {
     readonly id: string;
-    readonly content?: string | null | undefined;
     readonly timestamp?: unknown;
     readonly attachments?: readonly z.infer<typeof attachment>[] | null | undefined;
     readonly author: z.infer<typeof author>;
@@ -130,22 +130,30 @@ function readDirect(payload: unknown): Message {
 const SYSTEM_EVENTS =
   /^(READY|RESUMED|(GUILD|CHANNEL)_(CREATE|UPDATE|DELETE)|GUILD_MEMBER_(ADD|UPDATE|REMOVE)|(PUBLIC_|DIRECT_)?MESSAGE_DELETE|MESSAGE_REACTION_(ADD|REMOVE)|OPEN_FORUM_\w+|FORUM_\w+|AUDIO_\w+|ENTER_AIO|GROUP_MEMBER_(ADD|REMOVE)|GROUP_JOIN_REQUEST|FRIEND_(ADD|DEL)|C2C_MSG_(REJECT|RECEIVE)|GROUP_(ADD|DEL)_ROBOT|GROUP_MSG_(REJECT|RECEIVE)|SUBSCRIBE_MESSAGE_STATUS|INTERACTION_CREATE|MESSAGE_AUDIT_(PASS|REJECT))$/;
 
-/**
- * @param selfId - our own user id as READY named it, `null` while unknown
- * @throws nothing: what cannot be read, for whatever cause, becomes a record of kind `malformed`
- */
-export function toInboundEvent(received: Received, selfId: string | null): InboundEvent {
+/** Events that tell of everything said in a group or channel; the others come only when the bot is meant. */
+const EVERYTHING_SAID: ReadonlySet<string> = new Set(['GROUP_MESSAGE_CREATE', 'MESSAGE_CREATE']);
+
+/** Who reads, and what for. */
+export interface Reading {
+  /** Our own user id as READY named it, `null` while unknown. */
+  readonly selfId: string | null;
+  readonly groups: QqOptions['groups'];
+}
+
+/** @throws nothing: what cannot be read, for whatever cause, becomes a record of kind `malformed` */
+export function toInboundEvent(received: Received, reading: Reading): InboundEvent {
   try {
-    return readEvent(received, selfId);
+    return readEvent(received, reading);
   } catch (error) {
     const { dispatch, raw, receivedAt } = received;
     return aside('malformed', `${dispatch.t.slice(0, LONGEST_ID)} ${unreadable(error, 'd')}`, raw, receivedAt, null);
   }
 }
 
-function readEvent({ dispatch, raw, receivedAt }: Received, selfId: string | null): InboundEvent {
+function readEvent(received: Received, reading: Reading): InboundEvent {
+  const { dispatch, raw, receivedAt } = received;
   const reader = readers.get(dispatch.t);
-  if (reader !== undefined) return toMessage(reader(dispatch.d), dispatch.t, raw, receivedAt, selfId);
+  if (reader !== undefined) return toMessage(reader(dispatch.d), received, reading);
   const kind = SYSTEM_EVENTS.test(dispatch.t) ? 'system' : 'unknown';
   const { timestamp } = (typeof dispatch.d === 'object' && dispatch.d !== null ? dispatch.d : {}) as {
     timestamp?: unknown;
@@ -153,19 +161,26 @@ function readEvent({ dispatch, raw, receivedAt }: Received, selfId: string | nul
   return aside(kind, dispatch.t, raw, receivedAt, dispatch.id, readTime(timestamp, receivedAt));
 }
 
-function toMessage(message: Message, t: string, raw: string, receivedAt: number, selfId: string | null): InboundEvent {
+function toMessage(message: Message, { dispatch, raw, receivedAt }: Received, reading: Reading): InboundEvent {
   const { d, senderId, conversation, address } = message;
+  const { selfId } = reading;
+  const { t } = dispatch;
   const platformAt = readTime(d.timestamp, receivedAt);
   if (d.author.bot === true || (selfId !== null && d.author.id === selfId)) {
     return aside('system', `${t} of a bot`, raw, receivedAt, d.id, platformAt);
   }
+  if (!isOurs(message, t, reading)) {
+    // Not under the message's id: the same message may come once more, as an event that is for us.
+    return aside('system', 'not addressed to the bot', raw, receivedAt, dispatch.id, platformAt);
+  }
+  const text = withoutOwnMention(d, selfId, t === 'AT_MESSAGE_CREATE');
   return {
     kind: 'message',
     // Not the envelope's id: one message may come as two events, and then has two of those.
     eventId: d.id,
     conversation,
-    sender: { id: senderId, name: d.author.username || null },
-    text: withoutMention(d.content ?? '', t, selfId).trim(),
+    sender: { id: senderId, name: d.author.username?.toWellFormed() || null },
+    text: (isV2(address) ? text : unescapeGuildText(text)).toWellFormed(),
     attachments: (d.attachments ?? []).flatMap(toAttachment),
     platformAt,
     receivedAt,
@@ -174,17 +189,15 @@ function toMessage(message: Message, t: string, raw: string, receivedAt: number,
   };
 }
 
+function isOurs({ d, address }: Message, t: string, { selfId, groups }: Reading): boolean {
+  if (address.scene === 'c2c' || address.scene === 'dm') return true;
+  if (groups === 'ignore') return false;
+  return groups === 'all' || !EVERYTHING_SAID.has(t) || isAddressed(d, selfId);
+}
+
 function replyHandle(messageId: string, address: Address, at: number): ReplyHandle {
   const { windowMs, quota } = REPLY_WINDOWS[address.scene];
   return { key: messageId, deadlineAt: at + windowMs, quota, address: { ...address } };
-}
-
-/** Guild messages begin with the bot's own mention; in groups the platform has cut it off already. */
-function withoutMention(content: string, t: string, selfId: string | null): string {
-  const mention = /^\s*<@!?(\d+)>/.exec(content);
-  if (mention === null) return content;
-  const ours = selfId === null ? t === 'AT_MESSAGE_CREATE' : mention[1] === selfId;
-  return ours ? content.slice(mention[0].length) : content;
 }
 
 function toAttachment({ content_type, filename, url }: z.infer<typeof attachment>): Attachment[] {

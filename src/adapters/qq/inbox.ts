@@ -14,7 +14,8 @@ import { numberAt } from '../json-scan.ts';
 import { MalformedLog } from '../malformed-log.ts';
 import type { PlatformClock } from '../platform-clock.ts';
 import { toInboundEvent } from './inbound.ts';
-import { DISPATCH, type Ready } from './protocol.ts';
+import type { QqOptions } from './options.ts';
+import { DISPATCH, LONGEST_ID, type Ready } from './protocol.ts';
 import {
   MAX_UNCONFIRMED_RESUMES,
   placeOf,
@@ -29,6 +30,7 @@ import type { Opening, Received } from './state.ts';
 export interface InboxOptions {
   readonly sink: InboundSink;
   readonly scope: SessionScope;
+  readonly groups: QqOptions['groups'];
   /** What the last holder stored. */
   readonly cursor: Cursor | null;
   readonly clock: Clock;
@@ -39,6 +41,7 @@ export interface InboxOptions {
 export class Inbox {
   readonly #options: InboxOptions;
   readonly #malformed: MalformedLog;
+  readonly #unnumbered: MalformedLog;
   #session: Session | null;
   /** Why events may be missing when the next session begins. */
   #gap: string | null;
@@ -52,6 +55,7 @@ export class Inbox {
   constructor(options: InboxOptions) {
     this.#options = options;
     this.#malformed = new MalformedLog(options.log, options.clock, 'a frame');
+    this.#unnumbered = new MalformedLog(options.log, options.clock, 'the number of an event');
     const found = readCursor(options.cursor, options.scope);
     this.#session = found.session;
     this.#gap = found.gap;
@@ -167,9 +171,14 @@ export class Inbox {
   /** @param from - a `stray` event is kept, but the cursor stays; a `replay` may repeat what was taken before */
   event(received: Received, from: 'live' | 'replay' | 'stray'): void {
     const { dispatch, raw, receivedAt } = received;
-    const event = toInboundEvent(received, this.#session?.user?.id ?? null);
+    const { groups } = this.#options;
+    const event = toInboundEvent(received, { selfId: this.#session?.user?.id ?? null, groups });
     if (event.kind === 'malformed') this.#malformed.say(event.text, raw);
     this.#lastEventAt = this.#options.clock.monotonic();
+    if (from !== 'stray' && dispatch.s === null) {
+      // Taken all the same: its id tells whether it is a repetition. Only no Resume can begin after it.
+      this.#unnumbered.say(`${dispatch.t.slice(0, LONGEST_ID)} has none that is usable: the position stays`, raw);
+    }
     const { seq = null } = this.#session ?? {};
     if (from === 'live' && seq !== null && dispatch.s !== null && dispatch.s < seq) {
       const why = `the sequence went back from ${seq} to ${dispatch.s}`;

@@ -14,6 +14,8 @@ export const qqOptionsSchema = z.object({
   gatewayHosts: z.array(z.string().min(1)).optional(),
   /** Event classes to subscribe to, as the sum of their bits. Default: direct, C2C, group, interaction and public guild messages. */
   intents: z.int().min(1).max(0x7fffffff).default(DEFAULT_INTENTS),
+  /** Which messages of groups and guild channels reach the agent; the others are kept aside. */
+  groups: z.enum(['mentions', 'all', 'ignore']).default('mentions'),
   /** WebSocket ping interval, ms: short enough for idle proxies and for noticing a half-open socket soon. */
   pingEveryMs: z.int().min(10).max(3_600_000).default(8_000),
   /** How long a pong may take, ms. */

@@ -159,7 +159,8 @@ export const LONGEST_ID = 512;
 const envelope = z.object({
   op: z.int(),
   id: z.string().nullish().catch(null),
-  s: z.int().nonnegative().nullish(),
+  // What is no number is no position; the event itself may be whole.
+  s: z.int().nonnegative().nullish().catch(null),
   t: z.string().nullish(),
   // Optional by name: to zod, a key that may hold anything must still be there, and ACKs have none.
   d: z.unknown().optional(),

@@ -13,8 +13,9 @@ import { CallbackAnswers } from './callback-answers.ts';
 import { freshPool } from './fresh-pool.ts';
 import { Inbox } from './inbox.ts';
 import type { TelegramOptions } from './options.ts';
+import { OwnName } from './own-name.ts';
 import { Poller, type RunPlan } from './poller.ts';
-import { type Me, me, NEW_BOT_LIMITS, webhookInfo } from './protocol.ts';
+import { me, NEW_BOT_LIMITS, webhookInfo } from './protocol.ts';
 import { judge, NO_SETBACKS, type RunEnd, reconnectCause, type Setbacks } from './verdict.ts';
 
 export interface HoldDeps {
@@ -44,7 +45,7 @@ class HeldBot {
   #opening: RunPlan['opening'] = 'quick';
   #pollMs: number;
   /** Who we are; `null`: to be asked. */
-  #self: Me | null = null;
+  #self: OwnName | null = null;
   #permitted: boolean;
   #dropPending: boolean;
 
@@ -120,7 +121,7 @@ class HeldBot {
   }
 
   /** What is asked once, not before each run: who we are, and whether polling is possible at all. */
-  async #start(): Promise<Me | RunEnd> {
+  async #start(): Promise<OwnName | RunEnd> {
     if (this.#self !== null) return this.#self;
     const refused = await this.#permit();
     if (refused !== null) return refused;
@@ -130,8 +131,15 @@ class HeldBot {
     if (!self.success) return failed({ kind: 'garbled', method: 'getMe', status: 200, text: named.text });
     const blocked = await this.#clearWebhook();
     if (blocked !== null) return blocked;
-    this.#self = self.data;
-    return self.data;
+    const { api } = this.#deps;
+    const { clock, log, dialTimeoutMs } = this.#context;
+    const deadlineMs = dialTimeoutMs + CALL_MS;
+    const ask = () => {
+      this.#context.assertHeld();
+      return api.call('getMe', {}, { signal: this.#stop, deadlineMs });
+    };
+    this.#self = new OwnName(self.data, { ask, clock, log });
+    return this.#self;
   }
 
   /** The platform counts bots that are new to it by the address they come from; one that polled lately is not new. */

@@ -93,7 +93,7 @@ function fromMessage(said: Message, options: InboundOptions, envelope: Envelope)
   return {
     ...toMessage(addressOfMessage(said), envelope, at),
     sender: senderOf(said),
-    text: text === null ? (words ?? '') : withoutName(text, entities, self),
+    text: (text === null ? (words ?? '') : withoutName(text, entities, self)).toWellFormed(),
     attachments,
   };
 }
@@ -107,7 +107,7 @@ function fromCallback(pressed: CallbackQuery, envelope: Envelope): InboundEvent 
   // The message is the bot's own, so there is nothing of the user's to quote.
   const address = { ...addressOfMessage(shown), messageId: null };
   const event = toMessage(address, envelope, null);
-  return { ...event, sender: { id: String(from.id), name: nameOf(from) }, text: data };
+  return { ...event, sender: { id: String(from.id), name: nameOf(from) }, text: data.toWellFormed() };
 }
 
 /** The id to answer, so that the user's client stops waiting; `null` when no button was pressed. */
@@ -169,12 +169,12 @@ function record(
 }
 
 function senderOf({ from, sender_chat: chat }: Message): InboundEvent['sender'] {
-  if (chat !== undefined) return { id: String(chat.id), name: chat.title ?? chat.username ?? null };
+  if (chat !== undefined) return { id: String(chat.id), name: chat.title?.toWellFormed() ?? chat.username ?? null };
   return from === undefined ? null : { id: String(from.id), name: nameOf(from) };
 }
 
 function nameOf({ first_name: first, last_name: last, username }: User): string | null {
-  const whole = [first, last].filter(Boolean).join(' ');
+  const whole = [first, last].filter(Boolean).join(' ').toWellFormed();
   return whole === '' ? (username ?? null) : whole;
 }
 

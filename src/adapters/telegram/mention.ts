@@ -19,8 +19,8 @@ function namesBot(entity: Entity, text: string, self: Me): boolean {
     case 'text_mention':
       return entity.user?.id === self.id;
     case 'bot_command':
-      // Without a name it is meant for every bot that is there.
-      return !words.includes('@') || words.endsWith(atName(self));
+      // One without a name may be for any bot that is there, and `/etc` within a sentence is marked as one, too.
+      return entity.offset === 0 && words.endsWith(atName(self));
     default:
       return false;
   }
@@ -30,6 +30,22 @@ function namesBot(entity: Entity, text: string, self: Me): boolean {
 function answersBot({ reply_to_message: answered, message_thread_id: thread }: Message, self: Me): boolean {
   if (answered === undefined || (thread !== undefined && answered.message_id === thread)) return false;
   return answered.from?.id === self.id;
+}
+
+/**
+ * Names of others by which a message in a group calls somebody: one may be the bot's own new one.
+ *
+ * @returns in lower case, with the `@`
+ */
+export function namesCalled(text: string, entities: readonly Entity[], self: Me): readonly string[] {
+  return entities
+    .filter(({ type }) => type === 'mention' || type === 'bot_command')
+    .map((entity) =>
+      wordsOf(entity, text)
+        .toLowerCase()
+        .replace(/^[^@]*/, ''),
+    )
+    .filter((name) => name !== '' && name !== atName(self));
 }
 
 /** Takes the bot's name out of commands (`/start@name` → `/start`) and cuts a mention of it at the very start. */

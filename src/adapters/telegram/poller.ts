@@ -11,10 +11,11 @@ import { childController, settledWithin, sleep } from '../../async/abort.ts';
 import { watchForGaps } from '../../async/clock-gap.ts';
 import type { HoldContext } from '../adapter.ts';
 import type { Answer, TelegramApi, Unanswered, Unread } from './api.ts';
-import { onlyUpdateIn, updatesOf } from './batch.ts';
+import { onlyUpdateIn, type ReceivedUpdate, updatesOf } from './batch.ts';
 import type { CallbackAnswers } from './callback-answers.ts';
 import { freshPool } from './fresh-pool.ts';
 import type { Inbox, Taken } from './inbox.ts';
+import type { OwnName } from './own-name.ts';
 import { ALLOWED_UPDATES, type Me, POLL_LIMIT, TIMEOUT_UNIT_MS } from './protocol.ts';
 import type { RunEnd } from './verdict.ts';
 
@@ -32,7 +33,7 @@ export interface PollerDeps {
 }
 
 export interface RunPlan {
-  readonly self: Me;
+  readonly self: OwnName;
   /** How long polls wait, ms. */
   readonly pollMs: number;
   /** How the first poll proves that we are listening; see `Verdict`. */
@@ -172,7 +173,7 @@ export class Poller {
   async #read(answer: Unread, parkedMs: number): Promise<Trouble | Taken> {
     const { context, inbox } = this.#deps;
     const only = context.reading.active ? onlyUpdateIn(answer.text) : null;
-    if (only === null) return this.#take(answer, parkedMs);
+    if (only === null) return await this.#takeAll(answer, parkedMs);
     let read: Trouble | Taken = { count: 1, progress: true, callbackIds: [] };
     await context.reading.one({
       position: `update ${only.id}`,
@@ -185,15 +186,30 @@ export class Poller {
     return read;
   }
 
+  async #takeAll(answer: Unread, parkedMs: number): Promise<Trouble | Taken> {
+    const batch = this.#batchIn(answer, parkedMs);
+    return 'kind' in batch ? batch : this.#taken(batch, await this.#plan.self.asOf(batch));
+  }
+
   #take(answer: Unread, parkedMs: number): Trouble | Taken {
-    const { context, inbox, callbacks, onAnswer } = this.#deps;
+    const batch = this.#batchIn(answer, parkedMs);
+    return 'kind' in batch ? batch : this.#taken(batch, this.#plan.self.known);
+  }
+
+  #batchIn(answer: Unread, parkedMs: number): Trouble | readonly ReceivedUpdate[] {
+    const { context, onAnswer } = this.#deps;
     const batch = updatesOf(answer.read());
     if ('kind' in batch) return batch;
     context.health.roundTrip();
     context.health.frame();
     onAnswer(parkedMs);
     this.#prove();
-    const taken = inbox.take(batch, this.#plan.self);
+    return batch;
+  }
+
+  #taken(batch: readonly ReceivedUpdate[], self: Me): Taken {
+    const { inbox, callbacks } = this.#deps;
+    const taken = inbox.take(batch, self);
     callbacks.received(taken.callbackIds);
     return taken;
   }

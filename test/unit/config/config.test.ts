@@ -30,6 +30,7 @@ describe('a configuration file', () => {
       apiBaseUrl: 'https://api.sgroup.qq.com',
       tokenUrl: 'https://bots.qq.com/app/getAppAccessToken',
       intents: DEFAULT_INTENTS,
+      groups: 'mentions',
       freshIdentify: { afterMs: 172_800_000, quietMs: 600_000 },
       pingEveryMs: 8_000,
       pongDeadlineMs: 4_000,

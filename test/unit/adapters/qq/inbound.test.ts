@@ -1,15 +1,23 @@
 /** Payloads are the examples of the 2026 wiki (bot.q.qq.com, autogen/event) and of bot-docs, event.md, unless marked. */
 import { describe, expect, it } from 'vitest';
-import { RAW_CUT, readTime, toInboundEvent } from '../../../../src/adapters/qq/inbound.ts';
+import { RAW_CUT, type Reading, readTime, toInboundEvent } from '../../../../src/adapters/qq/inbound.ts';
 import type { InboundEvent } from '../../../../src/model.ts';
 
 const SELF = '6158788878435714165';
 const RECEIVED_AT = Date.parse('2026-07-21T10:30:01+08:00');
 
-function read(t: string, d: unknown, selfId: string | null = SELF): InboundEvent {
+function read(
+  t: string,
+  d: unknown,
+  selfId: string | null = SELF,
+  groups: Reading['groups'] = 'mentions',
+): InboundEvent {
   const id = `${t}:opaque`;
   const raw = JSON.stringify({ op: 0, id, s: 42, t, d });
-  return toInboundEvent({ dispatch: { kind: 'dispatch', t, s: 42, id, d }, raw, receivedAt: RECEIVED_AT }, selfId);
+  return toInboundEvent(
+    { dispatch: { kind: 'dispatch', t, s: 42, id, d }, raw, receivedAt: RECEIVED_AT },
+    { selfId, groups },
+  );
 }
 
 const timestamp = '2026-07-21T10:30:00+08:00';
@@ -72,7 +80,7 @@ describe('messages', () => {
   });
 
   it.each(['GROUP_AT_MESSAGE_CREATE', 'GROUP_MESSAGE_CREATE'])('of a group, as %s, under one id', (t) => {
-    expect(read(t, group)).toMatchObject({
+    expect(read(t, group, SELF, 'all')).toMatchObject({
       kind: 'message',
       eventId: 'ROBOT1.0_def',
       conversation: 'group:G1',
@@ -92,6 +100,59 @@ describe('messages', () => {
     });
   });
 
+  const us = { scope: 'single', id: '42F7', member_openid: '42F7', username: 'bot', bot: true, is_you: true };
+  const other = { ...us, id: 'M9', member_openid: 'M9', bot: false, is_you: false };
+  const quoted = (author: object) => ({ message_type: 103, msg_elements: [{ msg_idx: 'R', author, content: 'x' }] });
+
+  it.each<[string, object, string]>([
+    ['a mention', { content: '<@42F7> hi', mentions: [other, us] }, 'hi'],
+    ['a mention in the middle', { content: 'hey <@42F7> hi', mentions: [us] }, 'hey hi'],
+    ['a tag', { content: '<qqbot-at-user id="42F7" />hi', mentions: [us] }, 'hi'],
+    ['an answer to a bot', { content: 'yes', ...quoted({ bot: true }) }, 'yes'],
+    [
+      'a mention beside ones that cannot be read',
+      { content: 'hi', mentions: [null, 7, { id: 7, is_you: 'x' }, us] },
+      'hi',
+    ],
+  ])('of a group with full reception are for the agent by %s (G09)', (_what, fields, text) => {
+    expect(read('GROUP_MESSAGE_CREATE', { ...group, ...fields })).toMatchObject({ kind: 'message', text });
+    expect(read('GROUP_MESSAGE_CREATE', { ...group, ...fields }, SELF, 'ignore')).toMatchObject({ kind: 'system' });
+  });
+
+  it.each<[string, object]>([
+    ['mention nobody', {}],
+    ['mention somebody else', { content: '<@M9> hi', mentions: [other] }],
+    ['mention everybody', { mentions: [{ scope: 'all', is_you: false }] }],
+    ['have a list that cannot be read', { mentions: 'us' }],
+    ['answer somebody', { ...quoted({ id: 'M9', bot: false }) }],
+    ['forward what a bot said', { ...quoted({ bot: true }), message_type: 102 }],
+  ])(
+    'of a group with full reception that %s are kept aside, so that the same one may still come (G09)',
+    (_what, fields) => {
+      const d = { ...group, ...fields };
+      const kept = read('GROUP_MESSAGE_CREATE', d);
+      expect(kept).toMatchObject({ kind: 'system', text: 'not addressed to the bot' });
+      expect(kept.eventId).not.toBe(d.id);
+      expect(read('GROUP_MESSAGE_CREATE', d, SELF, 'all')).toMatchObject({ kind: 'message', eventId: d.id });
+      expect(read('GROUP_AT_MESSAGE_CREATE', d)).toMatchObject({ kind: 'message', eventId: d.id });
+    },
+  );
+
+  it('of guilds are read as they were written; elsewhere nothing was escaped', () => {
+    const written = '&lt;b&gt; &amp;amp; &lt;@!1&gt;';
+    expect(read('AT_MESSAGE_CREATE', { ...guild, content: `<@!${SELF}> ${written}` }).text).toBe('<b> &amp; <@!1>');
+    expect(read('DIRECT_MESSAGE_CREATE', { ...guild, content: written }).text).toBe('<b> &amp; <@!1>');
+    expect(read('C2C_MESSAGE_CREATE', { ...c2c, content: written }).text).toBe(written);
+  });
+
+  it.each(['..', 'a/b', '', 'x'.repeat(300)])('from a chat with the id %j make no sense (L3)', (group_openid) => {
+    expect(read('GROUP_AT_MESSAGE_CREATE', { ...group, group_openid }).kind).toBe('malformed');
+  });
+
+  it('have no lone surrogates (G33)', () => {
+    expect(read('C2C_MESSAGE_CREATE', { ...c2c, content: 'a \ud83d b' }).text).toBe('a \ufffd b');
+  });
+
   it('of guild direct messages go back to the virtual guild', () => {
     const d = { ...guild, content: 'psst', guild_id: '999', direct_message: true, src_guild_id: '200' };
     expect(read('DIRECT_MESSAGE_CREATE', d)).toMatchObject({
@@ -104,7 +165,7 @@ describe('messages', () => {
   it('keep the mention of somebody else', () => {
     const d = { ...guild, content: '<@!1> and <@!2>, hello' };
     expect(read('MESSAGE_CREATE', d).text).toBe('<@!1> and <@!2>, hello');
-    expect(read('MESSAGE_CREATE', d, null).text).toBe('<@!1> and <@!2>, hello');
+    expect(read('MESSAGE_CREATE', d, null, 'all').text).toBe('<@!1> and <@!2>, hello');
     expect(read('AT_MESSAGE_CREATE', { ...guild, content: '<@123> hi' }, null).text).toBe('hi');
   });
 

@@ -59,11 +59,11 @@ describe('a message', () => {
   });
 
   it.each([
-    ['of a topic', { text: '/x', message_thread_id: 9, is_topic_message: true }, 'chat:-1001/9', '9'],
-    ['of the General topic', { text: '/x', message_thread_id: 1, is_topic_message: true }, 'chat:-1001', null],
-    ['of a reply thread outside of forums', { text: '/x', message_thread_id: 9 }, 'chat:-1001', null],
+    ['of a topic', { message_thread_id: 9, is_topic_message: true }, 'chat:-1001/9', '9'],
+    ['of the General topic', { message_thread_id: 1, is_topic_message: true }, 'chat:-1001', null],
+    ['of a reply thread outside of forums', { message_thread_id: 9 }, 'chat:-1001', null],
   ])('%s belongs to its conversation', (_name, fields, conversation, threadId) => {
-    const event = read(said({ ...command('/x'), ...fields }, group));
+    const event = read(said({ ...command('/x@ourbot'), ...fields }, group));
     expect(event).toMatchObject({ conversation, reply: { address: { chatId: '-1001', threadId } } });
   });
 
@@ -76,7 +76,6 @@ describe('a message', () => {
       { text: 'Our Bot, hi', entities: [{ type: 'text_mention', offset: 0, length: 7, user: { id: 77 } }] },
       ', hi',
     ],
-    ['a command to all', command('/start now'), '/start now'],
     ['a command to us', command('/start@OurBot now'), '/start now'],
     ['an answer to us', { text: 'yes', reply_to_message: { message_id: 3, from: { id: 77 } } }, 'yes'],
     [
@@ -97,6 +96,17 @@ describe('a message', () => {
     ['mentions nobody', { text: 'hello all' }],
     ['mentions another bot', mention('@otherbot hi', '@otherbot')],
     ['commands another bot', command('/start@otherbot')],
+    ['commands a bot whose name begins like ours', command('/start@ourbot2')],
+    ['commands whoever is there (G24)', command('/ban spammer')],
+    [
+      'names a path, which the platform marks as a command (G24)',
+      { text: 'look into /etc/hosts please', entities: [{ type: 'bot_command', offset: 10, length: 4 }] },
+    ],
+    [
+      'has a command to us in the middle (G24)',
+      { text: 'say /x@ourbot', entities: [{ type: 'bot_command', offset: 4, length: 9 }] },
+    ],
+    ['has an entity beyond its end', { text: 'hi', entities: [{ type: 'mention', offset: 90, length: 7 }] }],
     ['answers somebody else', { text: 'yes', reply_to_message: { message_id: 3, from: { id: 5 } } }],
     [
       'stands in a topic that we opened',
@@ -122,7 +132,7 @@ describe('a message', () => {
       kind: 'system',
       text: 'written by a bot',
     });
-    expect(read(said({ ...command('/x'), from: bot, sender_chat: group }, group))).toMatchObject({
+    expect(read(said({ ...command('/x@ourbot'), from: bot, sender_chat: group }, group))).toMatchObject({
       kind: 'message',
       sender: { id: '-1001', name: 'Crew' },
     });
