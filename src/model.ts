@@ -113,6 +113,8 @@ export type SendOutcome =
   | { readonly kind: 'sent'; readonly platformId: string | null }
   /** The platform knows this idempotency key: an earlier try was delivered. */
   | { readonly kind: 'duplicate' }
+  /** Nothing of it could be seen, so there was nothing to say, and it was not sent. */
+  | { readonly kind: 'blank' }
   /** Taken by the platform and waiting for its audit: not to be sent again. */
   | { readonly kind: 'pending-audit'; readonly auditId: string | null }
   /** Certainly not delivered, or safe to repeat under the same idempotency key. `afterMs: null`: our own backoff. */
@@ -124,11 +126,14 @@ export type SendOutcome =
       /** The bytes may have arrived: repeating is safe, sending it as a message of its own would not be. */
       readonly maybeDelivered?: boolean;
     }
-  /** As `retry`, but everything in `bucket` must wait. */
+  /** As `retry`, but the conversation must wait; with `afterMs` as told, also for hours. */
   | {
       readonly kind: 'rate-limited';
       readonly afterMs: number | null;
-      readonly bucket: string;
+      /** Waits as long, with all that draws from it; `null`: the conversation alone. */
+      readonly bucket: string | null;
+      /** Waits, too, when other conversations that draw from it are refused at the same time. */
+      readonly wider?: string | null;
       readonly code: string;
       readonly reason: string;
     }
@@ -136,7 +141,13 @@ export type SendOutcome =
   | { readonly kind: 'too-late'; readonly code: string; readonly reason: string }
   | { readonly kind: 'too-long'; readonly code: string; readonly reason: string }
   /** Never to be tried again as it is. */
-  | { readonly kind: 'rejected'; readonly code: string; readonly reason: string }
+  | {
+      readonly kind: 'rejected';
+      readonly code: string;
+      readonly reason: string;
+      /** The text was refused, not its place: people can be told. `instead`: the same in a form that may pass. */
+      readonly textRefused?: { readonly instead: string | null };
+    }
   /** The bytes went out, no answer came, and no idempotency key protects a repeat. */
   | { readonly kind: 'unknown'; readonly code: string; readonly reason: string };
 

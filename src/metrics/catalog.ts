@@ -83,6 +83,7 @@ export const CATALOG = {
     'Parts that the platform had already: an earlier try arrived',
   ),
   holdfast_send_audits_total: ofConnection('counter', 'Parts that the platform holds back for its audit'),
+  holdfast_send_blanks_total: ofConnection('counter', 'Parts in which nothing could be seen, and which were not sent'),
   holdfast_send_retries_total: ofConnection('counter', 'Sends that are to be tried again'),
   holdfast_dead_letters_total: ofConnection('counter', 'Messages and parts that became dead letters'),
   holdfast_answers_cut_total: ofConnection('counter', 'Answers and pushed messages cut to agent.maxReplyParts'),

@@ -36,6 +36,7 @@ const COUNTERS = {
   sent: 'holdfast_sent_total',
   duplicatesSent: 'holdfast_sent_duplicates_total',
   auditsPending: 'holdfast_send_audits_total',
+  blanks: 'holdfast_send_blanks_total',
   sendRetries: 'holdfast_send_retries_total',
   deadLetters: 'holdfast_dead_letters_total',
   answersCut: 'holdfast_answers_cut_total',

@@ -19,22 +19,47 @@ export interface BucketLimit {
   readonly windowMs: number;
 }
 
+/** What the platform's refusal of one conversation stops beside it. */
+export interface Pause {
+  /** `null`: nothing but the conversation. */
+  readonly bucket: string | null;
+  /** Stops when other conversations that draw from it are refused, too; `null`: there is none. */
+  readonly wider: string | null;
+  readonly ms: number;
+  /** The platform named the time. */
+  readonly told: boolean;
+}
+
+/** Refusals of several conversations within this are no matter of one of them, ms. */
+const TOGETHER_MS = 20_000;
+/** A wider bucket is tried again after this at the latest, ms: it may have been one conversation's matter all the same. */
+const WIDER_AT_MOST_MS = 60_000;
+
 /**
- * The platform told us to wait: nothing is taken from this bucket for `ms`. A longer pause that already runs stays.
+ * The platform refused a send for its rate: nothing is taken from the buckets for so long. A longer pause that already
+ * runs stays.
  *
+ * @param lane - of the conversation that was refused
  * @throws TransientError when Redis gave no answer
  */
-export async function pauseBucket(
+export async function pauseBuckets(
   client: RedisClient,
   keys: Keys,
   id: ConnectionId,
-  bucket: string,
-  ms: number,
+  lane: string,
+  { bucket, wider, ms, told }: Pause,
   reason: string,
 ): Promise<void> {
+  const k = keys.connection(id);
+  const stopped = [
+    ...(bucket === null ? [] : [k.bucketPause(bucket)]),
+    ...(wider === null ? [] : [k.bucketPause(wider), k.bucketRefusals(wider)]),
+  ];
+  if (stopped.length === 0) return;
+  const waitMs = Math.max(1, Math.ceil(ms));
+  const args = [waitMs, told ? 'told' : 'own', asReason(reason), lane, TOGETHER_MS, WIDER_AT_MOST_MS];
   try {
-    const key = keys.connection(id).bucketPause(bucket);
-    await runScript(client, pauseScript, [key], [Math.max(1, Math.ceil(ms)), asReason(reason)]);
+    await runScript(client, pauseScript, stopped, args);
   } catch (cause) {
     throw new TransientError('REDIS_UNAVAILABLE', 'Redis did not answer "pause bucket"', { cause });
   }

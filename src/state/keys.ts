@@ -251,6 +251,11 @@ export class ConnectionKeys {
     return (name: string) => this.#at(`bucket:${digest(name)}:pause`);
   }
 
+  /** Sorted set: conversations that were refused lately, while none was served, → until when that counts (Redis ms). */
+  get bucketRefusals() {
+    return (name: string) => this.#at(`bucket:${digest(name)}:refusals`);
+  }
+
   #at(name: string): string {
     return this.#start + name;
   }

@@ -38,6 +38,10 @@ export type UnsentPart = Omit<OutboundPart, 'ordinal'> & {
   readonly cutFrom?: string;
   /** It may be too long: whoever delivers it knows the platform's limit. */
   readonly whole?: true;
+  /** Sent in place of this text, which the platform refused. */
+  readonly insteadOf?: string;
+  /** Tells people that something could not be shown. Not worth a dead letter, nor a notice of its own. */
+  readonly isNotice?: true;
 };
 
 /**
@@ -149,6 +153,11 @@ export interface Head {
   readonly doubt: boolean;
   readonly isCut: boolean;
   readonly isWhole: boolean;
+  /** The text in whose place it goes out; `null`: none. */
+  readonly insteadOf: string | null;
+  readonly isNotice: boolean;
+  /** Until when the platform told us to wait with this conversation, Redis ms; 0: it did not. */
+  readonly toldUntil: number;
 }
 
 /** `gone`: this activation is over; `idle`: nothing is left, the outbox is inactive; `fenced`: someone newer delivers. */
@@ -200,7 +209,7 @@ export class Outbox {
         [this.#lane, this.#activation, IDLE_OUTBOX_MS],
       ),
     )) as string[];
-    const [kind = '', token = '', now = '0', entry = '', attempts, since, interrupted, doubt, desired] = answer;
+    const [kind = '', token = '', now = '0', entry = '', attempts, since, interrupted, doubt, desired, held] = answer;
     if (kind !== 'head') return { head: kind as 'idle' | 'gone', now: 0, desired: null };
     return {
       desired: parseDesired(desired || null),
@@ -212,6 +221,7 @@ export class Outbox {
         since: Number(since),
         interrupted: interrupted === '1',
         doubt: doubt === '1',
+        toldUntil: Number(held ?? 0),
       },
     };
   }
@@ -254,9 +264,15 @@ export class Outbox {
    * @param waitMs - of `keep`: not to be tried again for so long, for those who look on
    * @param settlementId - unique per settlement; repeating a call whose answer was lost changes nothing, and neither
    *   does a copy that arrives seconds late
+   * @param bucket - the widest one that the part drew from; `null`: none
    * @throws TransientError when Redis gave no answer
    */
-  async settle(head: Head, settlementId: string, settlement: Settlement, waitMs = 0): Promise<Next> {
+  async settle(
+    head: Head,
+    settlementId: string,
+    settlement: Settlement,
+    { waitMs = 0, bucket = null }: { readonly waitMs?: number; readonly bucket?: string | null } = {},
+  ): Promise<Next> {
     const k = this.#keys;
     const replyKey = head.part?.reply.key ?? '';
     const answer = (await asking('settle part', () =>
@@ -270,6 +286,7 @@ export class Outbox {
           k.counters,
           k.deadLetters,
           k.replies(replyKey),
+          k.bucketRefusals(bucket ?? ''),
         ],
         [
           ...[head.deliveryToken, this.#fence, settlementId, head.entry, this.#lane, IDLE_OUTBOX_MS],
@@ -277,45 +294,71 @@ export class Outbox {
         ],
       ),
     )) as string[];
-    const [kind = '', now = '0', entry = ''] = answer;
+    const [kind = '', now = '0', entry = '', held = '0'] = answer;
     if (kind !== 'head') return { head: kind as 'idle' | 'fenced', now: 0 };
-    const fresh = { attempts: 0, since: Number(now), interrupted: false, doubt: false };
+    const fresh = { attempts: 0, since: Number(now), interrupted: false, doubt: false, toldUntil: Number(held) };
     return { now: Number(now), head: { ...readEntry(entry), ...fresh, deliveryToken: head.deliveryToken } };
   }
 }
 
 export type Settlement =
-  | { readonly kind: 'done'; readonly counter: 'sent' | 'duplicatesSent' | 'auditsPending' }
-  /** It stays the head and will be tried again. */
-  | { readonly kind: 'keep'; readonly doubt: boolean; readonly code: string; readonly reason: string }
+  | { readonly kind: 'done'; readonly counter: 'sent' | 'duplicatesSent' | 'auditsPending' | 'blanks' }
+  /** It is over, and nobody need know. */
+  | { readonly kind: 'drop' }
+  /** It stays the head and will be tried again. `toldMs`: the platform told us to wait so long; `null`: it did not. */
+  | {
+      readonly kind: 'keep';
+      readonly doubt: boolean;
+      readonly code: string;
+      readonly reason: string;
+      readonly toldMs: number | null;
+    }
   /** Others take its place. `allot`: each gets an ordinal of its own, as new content must. */
   | { readonly kind: 'replace'; readonly parts: readonly UnsentPart[]; readonly allot: boolean }
-  | { readonly kind: 'dead'; readonly letter: NewDeadLetter };
+  /** `notice`: tells people, in its place, unless they were told for the same reply key; `null`: they are not. */
+  | { readonly kind: 'dead'; readonly letter: NewDeadLetter; readonly notice: UnsentPart | null };
 
 function settlementArguments(settlement: Settlement, waitMs: number): (string | number)[] {
   switch (settlement.kind) {
     case 'done':
       return ['done', settlement.counter];
-    case 'keep':
-      return ['keep', settlement.doubt ? '1' : '', settlement.code, asReason(settlement.reason), Math.ceil(waitMs)];
+    case 'drop':
+      return ['drop'];
+    case 'keep': {
+      const { doubt, code, reason, toldMs } = settlement;
+      const told = toldMs === null ? '' : Math.ceil(toldMs);
+      return ['keep', doubt ? '1' : '', code, asReason(reason), Math.ceil(waitMs), told];
+    }
     case 'replace':
       return ['replace', settlement.allot ? '1' : '', ...settlement.parts.map((part) => JSON.stringify(part))];
     case 'dead':
-      return ['dead', DEAD_LETTERS_KEPT, ...deadLetterFields(settlement.letter)];
+      return settlement.notice === null
+        ? ['dead', DEAD_LETTERS_KEPT, ...deadLetterFields(settlement.letter)]
+        : ['refused', DEAD_LETTERS_KEPT, JSON.stringify(settlement.notice), ...deadLetterFields(settlement.letter)];
     default:
       return settlement satisfies never;
   }
 }
 
-function readEntry(entry: string): Pick<Head, 'kind' | 'part' | 'entry' | 'isCut' | 'isWhole'> {
-  const unreadable = { kind: 'head', part: null, entry, isCut: false, isWhole: false } as const;
+type ReadEntry = Pick<Head, 'kind' | 'part' | 'entry' | 'isCut' | 'isWhole' | 'insteadOf' | 'isNotice'>;
+
+function readEntry(entry: string): ReadEntry {
+  const plain = { kind: 'head', entry, isCut: false, isWhole: false, insteadOf: null, isNotice: false } as const;
+  const unreadable = { ...plain, part: null };
   const cut = entry.indexOf('\n');
   const ordinal = Number(entry.slice(0, cut));
   if (cut < 1 || !Number.isSafeInteger(ordinal)) return unreadable;
   try {
-    const { cutFrom, whole, ...part } = JSON.parse(entry.slice(cut + 1)) as UnsentPart;
+    const { cutFrom, whole, insteadOf, isNotice, ...part } = JSON.parse(entry.slice(cut + 1)) as UnsentPart;
     if (typeof part.text !== 'string' || typeof part.reply?.key !== 'string') return unreadable;
-    return { kind: 'head', part: { ...part, ordinal }, entry, isCut: cutFrom !== undefined, isWhole: whole === true };
+    return {
+      ...plain,
+      part: { ...part, ordinal },
+      isCut: cutFrom !== undefined,
+      isWhole: whole === true,
+      insteadOf: insteadOf ?? null,
+      isNotice: isNotice === true,
+    };
   } catch {
     return unreadable;
   }

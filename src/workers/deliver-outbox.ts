@@ -12,7 +12,7 @@ import type { Clock } from '../async/clock.ts';
 import { explain, TransientError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { ConnectionId, OutboundPart, SendOutcome } from '../model.ts';
-import { pauseBucket } from '../state/buckets.ts';
+import { pauseBuckets } from '../state/buckets.ts';
 import type { DesiredConnection } from '../state/desired.ts';
 import type { Keys } from '../state/keys.ts';
 import { countCut } from '../state/lanes.ts';
@@ -171,7 +171,7 @@ class Delivery {
     this.#report(part, head, outcome);
     this.#deps.saw?.(this.#id, outcome);
     const verdict = judgeAfter(candidate(), outcome, Math.random());
-    const step = await this.#carryOut(head, verdict, attemptId);
+    const step = await this.#carryOut(head, verdict, attemptId, buckets[0]?.key);
     const isOurs = step.kind === 'next' && step.next.head !== 'fenced';
     if (desired !== null && isOurs && verdict.settlement.kind === 'done') {
       this.#deps.took?.(desired.platform, now() - head.since);
@@ -196,13 +196,19 @@ class Delivery {
   }
 
   /** Stores the verdict; then the next head, or the wait it asks for. */
-  async #carryOut(head: Head, verdict: Verdict, settlementId: string = randomUUID()): Promise<Step> {
-    const { settlement, waitMs, pauseBucket: bucket } = verdict;
+  async #carryOut(
+    head: Head,
+    verdict: Verdict,
+    settlementId: string = randomUUID(),
+    bucket: string | null = null,
+  ): Promise<Step> {
+    const { settlement, waitMs, pause } = verdict;
     const { client, keys } = this.#deps;
-    if (bucket !== null) {
-      await this.#insist(() => pauseBucket(client, keys, this.#id, bucket, waitMs, 'rate-limited by the platform'));
+    if (pause !== null) {
+      const reason = 'rate-limited by the platform';
+      await this.#insist(() => pauseBuckets(client, keys, this.#id, this.#lane, pause, reason));
     }
-    const next = await this.#insist(() => this.#outbox.settle(head, settlementId, settlement, waitMs));
+    const next = await this.#insist(() => this.#outbox.settle(head, settlementId, settlement, { waitMs, bucket }));
     if (next.head !== 'fenced') this.#reportEnd(head, verdict);
     return waitMs > 0 ? { kind: 'again', afterMs: waitMs } : { kind: 'next', next };
   }
@@ -252,6 +258,11 @@ class Delivery {
     } else if (settlement.kind === 'replace') {
       const into = settlement.parts.map(({ id, mode }) => `${id} (${mode})`);
       this.#log.info({ event: 'part-replaced', part, into }, 'a part goes out in another form');
+    } else if (settlement.kind === 'drop') {
+      this.#log.warn({ event: 'notice-lost', part }, 'people could not be told that a part was refused');
+    } else if (settlement.kind === 'keep' && settlement.toldMs !== null) {
+      const { code, toldMs } = settlement;
+      this.#log.warn({ event: 'held', part, code, toldMs }, 'the platform told us to wait with this conversation');
     }
   }
 

@@ -7,9 +7,14 @@
  */
 import { type BackoffPolicy, backoffDelay } from '../async/backoff.ts';
 import type { OutboundPart, SendOutcome } from '../model.ts';
+import type { Pause } from '../state/buckets.ts';
 import type { NewDeadLetter } from '../state/dead-letters.ts';
 import type { Head, Settlement, UnsentPart } from '../state/outbox.ts';
+import { refusalNotice } from './refusal-notice.ts';
 import { splitSmaller } from './split-smaller.ts';
+
+/** The platform may tell us to wait for so long at most, ms; then it is asked again. */
+export const LONGEST_HOLD_MS = 24 * 3_600_000;
 
 export interface DeliveryPolicy {
   /** What becomes of a reply whose window is over. */
@@ -22,7 +27,10 @@ export interface DeliveryPolicy {
 /** A part that can be read, with what is known about it. */
 export interface Candidate {
   readonly part: OutboundPart;
-  readonly head: Pick<Head, 'attempts' | 'since' | 'interrupted' | 'doubt' | 'isCut'>;
+  readonly head: Pick<
+    Head,
+    'attempts' | 'since' | 'interrupted' | 'doubt' | 'isCut' | 'insteadOf' | 'isNotice' | 'toldUntil'
+  >;
   /** The platform refuses a second copy under the same key. */
   readonly repeatable: boolean;
   /** Redis ms. */
@@ -34,21 +42,24 @@ export type Verdict = {
   readonly settlement: Settlement;
   /** How long the conversation waits now, ms; 0: go on at once. */
   readonly waitMs: number;
-  /** Stops this bucket for `waitMs`. */
-  readonly pauseBucket: string | null;
+  /** What else stops. */
+  readonly pause: Pause | null;
 };
 
 /** When the part is given up, Redis ms. */
 export function giveUpAt({ part, head, policy }: Pick<Candidate, 'part' | 'head' | 'policy'>): number {
   const window = part.mode === 'passive' ? part.reply.deadlineAt : null;
-  return window ?? head.since + policy.giveUpAfterMs;
+  if (window !== null) return window;
+  // Having waited as the platform told us is no failure to deliver.
+  const held = Math.min(head.toldUntil, head.since + LONGEST_HOLD_MS);
+  return Math.max(head.since, held) + policy.giveUpAfterMs;
 }
 
 /** @returns `null` when the part may be sent now */
 export function judgeBefore(candidate: Candidate): Verdict | null {
   const { part, head, repeatable } = candidate;
   if (head.interrupted && !repeatable) {
-    return dead(part, 'unknown', 'INTERRUPTED', 'the sending process ended before the platform answered');
+    return dead(candidate, 'unknown', 'INTERRUPTED', 'the sending process ended before the platform answered');
   }
   return head.attempts === 0 || head.interrupted ? null : judgeTime(candidate);
 }
@@ -83,22 +94,24 @@ export function judgeAfter(candidate: Candidate, outcome: SendOutcome, random: n
       return settle({ kind: 'done', counter: 'sent' });
     case 'duplicate':
       return settle({ kind: 'done', counter: 'duplicatesSent' });
+    case 'blank':
+      return settle({ kind: 'done', counter: 'blanks' });
     case 'pending-audit':
       return settle({ kind: 'done', counter: 'auditsPending' });
     case 'retry':
-      return again(candidate, outcome, outcome.afterMs ?? backoffDelay(policy.backoff, head.attempts, random), null);
-    case 'rate-limited': {
-      const waitMs = outcome.afterMs ?? backoffDelay(policy.backoff, head.attempts + 1, 1);
-      return again(candidate, outcome, waitMs, outcome.bucket);
-    }
+      return again(candidate, outcome, outcome.afterMs ?? backoffDelay(policy.backoff, head.attempts, random));
+    case 'rate-limited':
+      return outcome.afterMs === null
+        ? limited(candidate, outcome, backoffDelay(policy.backoff, head.attempts + 1, 1), false)
+        : limited(candidate, outcome, Math.min(outcome.afterMs, LONGEST_HOLD_MS), true);
     case 'too-late':
       return tooLate(candidate, outcome.code, outcome.reason);
     case 'too-long':
       return tooLong(candidate, outcome.code, outcome.reason);
     case 'rejected':
-      return dead(part, 'rejected', outcome.code, outcome.reason);
+      return rejected(candidate, outcome);
     case 'unknown':
-      return dead(part, 'unknown', outcome.code, outcome.reason);
+      return dead(candidate, 'unknown', outcome.code, outcome.reason);
     default:
       return outcome satisfies never;
   }
@@ -111,55 +124,113 @@ export function judgeUnsendable(candidate: Candidate, reason: string): Verdict |
 }
 
 /** What can't be read, or makes our own code fail, would block its conversation for ever. */
-export function judgeDefect({ part, entry }: Pick<Head, 'part' | 'entry'>, reason: string): Verdict {
-  if (part !== null) return dead(part, 'crashed', 'BUG', reason);
+export function judgeDefect(
+  { part, entry, insteadOf, isNotice }: Pick<Head, 'part' | 'entry' | 'insteadOf' | 'isNotice'>,
+  reason: string,
+): Verdict {
+  if (part !== null) return dead({ part, head: { insteadOf, isNotice } }, 'crashed', 'BUG', reason);
   const unreadable = { text: '', conversation: '', body: entry };
-  return settle({ kind: 'dead', letter: { kind: 'send', outcome: 'crashed', code: 'BUG', reason, ...unreadable } });
+  const letter = { kind: 'send', outcome: 'crashed', code: 'BUG', reason, ...unreadable } as const;
+  return settle({ kind: 'dead', letter, notice: null });
 }
 
-function again(
-  candidate: Candidate,
-  outcome: { readonly code: string; readonly reason: string; readonly maybeDelivered?: boolean },
-  wishMs: number,
-  pauseBucket: string | null,
-): Verdict {
-  // The verdict at the deadline must not wait for a retry that would come after it.
-  const leftMs = Math.max(0, giveUpAt(candidate) - candidate.now);
-  const doubt = outcome.maybeDelivered === true;
+interface Says {
+  readonly code: string;
+  readonly reason: string;
+}
+
+function again(candidate: Candidate, outcome: Says & { readonly maybeDelivered?: boolean }, wishMs: number): Verdict {
+  const { code, reason, maybeDelivered: doubt = false } = outcome;
   return {
-    settlement: { kind: 'keep', doubt, code: outcome.code, reason: outcome.reason },
-    waitMs: Math.max(1, Math.ceil(Math.min(wishMs, leftMs))),
-    pauseBucket: pauseBucket,
+    settlement: { kind: 'keep', doubt, code, reason, toldMs: null },
+    waitMs: waitWithin(giveUpAt(candidate), candidate.now, wishMs),
+    pause: null,
   };
+}
+
+/** @param told - the platform named the time */
+function limited(
+  candidate: Candidate,
+  outcome: Extract<SendOutcome, { kind: 'rate-limited' }>,
+  ms: number,
+  told: boolean,
+): Verdict {
+  const { code, reason, bucket, wider = null } = outcome;
+  const head = told ? { ...candidate.head, toldUntil: candidate.now + ms } : candidate.head;
+  return {
+    settlement: { kind: 'keep', doubt: false, code, reason, toldMs: told ? ms : null },
+    waitMs: waitWithin(giveUpAt({ ...candidate, head }), candidate.now, ms),
+    pause: { bucket, wider, ms, told },
+  };
+}
+
+/** The verdict at the deadline must not wait for a retry that would come after it. */
+function waitWithin(deadlineAt: number, now: number, wishMs: number): number {
+  return Math.max(1, Math.ceil(Math.min(wishMs, Math.max(0, deadlineAt - now))));
 }
 
 function tooLate(candidate: Candidate, code: string, reason: string): Verdict {
   const { part, head, policy } = candidate;
-  if (part.mode === 'active' || policy.lateReply === 'drop' || head.doubt) return gaveUp(candidate, code, reason);
+  if (part.mode === 'active' || policy.lateReply === 'drop' || head.doubt || head.isNotice) {
+    return gaveUp(candidate, code, reason);
+  }
   const { ordinal: _, ...rest } = part;
-  const active: UnsentPart = { ...rest, mode: 'active', ...(head.isCut ? { cutFrom: part.id } : {}) };
-  return settle({ kind: 'replace', parts: [active], allot: false });
+  const cut = head.isCut ? { cutFrom: part.id } : {};
+  const changed = head.insteadOf === null ? {} : { insteadOf: head.insteadOf };
+  return settle({ kind: 'replace', parts: [{ ...rest, mode: 'active', ...cut, ...changed }], allot: false });
 }
 
-function gaveUp({ part, head }: Candidate, code: string, reason: string): Verdict {
-  if (!head.doubt) return dead(part, 'too-late', code, reason);
-  return dead(part, 'unknown', code, `${reason}; an earlier try may have been delivered`);
+function gaveUp(candidate: Candidate, code: string, reason: string): Verdict {
+  if (!candidate.head.doubt) return dead(candidate, 'too-late', code, reason);
+  return dead(candidate, 'unknown', code, `${reason}; an earlier try may have been delivered`);
 }
 
-function tooLong({ part, head }: Candidate, code: string, reason: string): Verdict {
+function tooLong(candidate: Candidate, code: string, reason: string): Verdict {
+  const { part, head } = candidate;
   const texts = head.isCut ? [] : splitSmaller(part.text);
-  if (texts.length < 2) return dead(part, 'rejected', code, reason);
+  if (texts.length < 2) return refused(candidate, code, reason);
   const { ordinal: _, ...rest } = part;
   const parts = texts.map((text, index) => ({ ...rest, id: `${part.id}.${index + 1}`, text, cutFrom: part.id }));
   return settle({ kind: 'replace', parts, allot: true });
 }
 
-function dead(part: OutboundPart, outcome: NewDeadLetter['outcome'], code: string, reason: string): Verdict {
-  const { text, conversation } = part;
-  const body = { ...part, reply: { ...part.reply } };
-  return settle({ kind: 'dead', letter: { kind: 'send', outcome, code, reason, text, conversation, body } });
+/** Where the text is at fault: once in another form, under a number of its own, for the refused one may be used up. */
+function rejected(candidate: Candidate, outcome: Extract<SendOutcome, { kind: 'rejected' }>): Verdict {
+  const { part, head } = candidate;
+  const { code, reason, textRefused } = outcome;
+  if (textRefused === undefined) return dead(candidate, 'rejected', code, reason);
+  const { instead } = textRefused;
+  if (instead === null || head.insteadOf !== null) return refused(candidate, code, reason);
+  const { ordinal: _, ...rest } = part;
+  const cut = head.isCut ? { cutFrom: part.id } : {};
+  return settle({ kind: 'replace', parts: [{ ...rest, text: instead, insteadOf: part.text, ...cut }], allot: true });
+}
+
+/** A dead letter, and a word to whoever waits for an answer; nobody waits for what came by itself. */
+function refused(candidate: Candidate, code: string, reason: string): Verdict {
+  const { part, head } = candidate;
+  const verdict = dead(candidate, 'rejected', code, reason);
+  if (head.isNotice || part.reply.address === null || verdict.settlement.kind !== 'dead') return verdict;
+  const { ordinal: _, ...rest } = part;
+  const notice: UnsentPart = { ...rest, id: `${part.id}!`, text: refusalNotice(part.text), isNotice: true };
+  return settle({ ...verdict.settlement, notice });
+}
+
+type Dying = Pick<Candidate, 'part'> & { readonly head: Pick<Head, 'insteadOf' | 'isNotice'> };
+
+function dead({ part, head }: Dying, outcome: NewDeadLetter['outcome'], code: string, reason: string): Verdict {
+  // The letter of what it was to stand for is there already.
+  if (head.isNotice) return settle({ kind: 'drop' });
+  const { conversation } = part;
+  const text = head.insteadOf ?? part.text;
+  const body = { ...part, text, reply: { ...part.reply } };
+  return settle({
+    kind: 'dead',
+    letter: { kind: 'send', outcome, code, reason, text, conversation, body },
+    notice: null,
+  });
 }
 
 function settle(settlement: Settlement): Verdict {
-  return { settlement, waitMs: 0, pauseBucket: null };
+  return { settlement, waitMs: 0, pause: null };
 }

@@ -52,6 +52,7 @@ export class SendWatch {
       case 'pending-audit':
         this.#failing.delete(connection);
         return;
+      case 'blank':
       case 'rate-limited':
       case 'too-late':
       case 'too-long':

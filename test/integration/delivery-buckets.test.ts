@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { connectionId } from '../../src/model.ts';
-import { type BucketLimit, pauseBucket } from '../../src/state/buckets.ts';
+import { type BucketLimit, pauseBuckets } from '../../src/state/buckets.ts';
 import { createKeys } from '../../src/state/keys.ts';
 import { Outbox } from '../../src/state/outbox.ts';
 import { useRedis } from '../support/redis.ts';
@@ -21,7 +21,8 @@ function place() {
     const started = await outbox.start({ deliveryToken: '1' }, `attempt-${attempts}`, buckets, deadlineAt);
     return started.kind === 'wait' ? started.ms : 0;
   };
-  const pause = (bucket: string, ms: number) => pauseBucket(client, keys, id, bucket, ms, 'test');
+  const pause = (bucket: string, ms: number) =>
+    pauseBuckets(client, keys, id, 'lane', { bucket, wider: null, ms, told: true }, 'test');
   return { keys, client, take, pause };
 }
 

@@ -120,7 +120,7 @@ describe('delivering', () => {
     expect(head).toMatchObject({ attempts: 1, interrupted: true, doubt: true });
     // The doubt stays with the part after the interruption was dealt with.
     await start(successor, head, 'a2');
-    await successor.settle(head, 's2', { kind: 'keep', doubt: false, code: 'C', reason: 'R' });
+    await successor.settle(head, 's2', { kind: 'keep', doubt: false, code: 'C', reason: 'R', toldMs: null });
     expect(headOf(await successor.begin())).toMatchObject({ attempts: 2, interrupted: false, doubt: true });
   });
 
@@ -189,7 +189,7 @@ describe('delivering', () => {
       conversation: 'c2c:A',
       body: { id: head.part?.id ?? '' },
     };
-    const next = await outbox.settle(head, 's1', { kind: 'dead', letter });
+    const next = await outbox.settle(head, 's1', { kind: 'dead', letter, notice: null });
     expect(headOf(next).part?.text).toBe('two');
     const [stored] = await listDeadLetters(client, keys, id);
     expect(stored).toMatchObject(letter);

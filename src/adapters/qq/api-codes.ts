@@ -6,8 +6,10 @@
 export type ApiClass =
   /** the access token is missing, wrong or expired: a fresh one, and once more */
   | 'token'
-  /** passes by itself */
+  /** not done, and passes by itself */
   | 'retry'
+  /** the platform failed within: it may have been done */
+  | 'internal'
   | 'rate-limited'
   /** taken, and waiting for the platform's audit */
   | 'audit'
@@ -16,6 +18,8 @@ export type ApiClass =
   /** the reply window or quota is over; a message of its own may still go out */
   | 'too-late'
   | 'too-long'
+  /** permanent for what the text says; another wording may pass */
+  | 'text-refused'
   /** permanent for this message */
   | 'rejected'
   /** permanent until a person changes something */
@@ -37,14 +41,14 @@ const rows: ReadonlyArray<readonly [codes: readonly number[], cls: ApiClass, mea
   [[11253, 11254, 11264, 11265, 11282], 'operator', 'no permission for this interface'],
   [[11255, 40011028], 'rejected', 'the target does not exist for this bot'],
   [[20028], 'rate-limited', 'channel rate limit'],
-  [[22006], 'rejected', 'msg_type and content do not fit'],
+  [[22006], 'text-refused', 'msg_type and content do not fit'],
   [[22009], 'rate-limited', 'message limit exceeded'],
-  [[50006, 50035, 50037, 50041, 50055, 50056, 50057, 50059], 'rejected', 'bad content'],
-  [[304003], 'rejected', 'a URL that is not registered for the bot'],
+  [[50006, 50035, 50037, 50041, 50055, 50056, 50057, 50059], 'text-refused', 'bad content'],
+  [[304003], 'text-refused', 'a URL that is not registered for the bot'],
   [[304018], 'retry', 'the bot has no gateway connection (guild)'],
   [[304022], 'rejected', 'pushes are not allowed at this time'],
   [[304023, 304024], 'audit', 'waiting for audit'],
-  [[304025], 'rejected', 'blocked'],
+  [[304025], 'text-refused', 'blocked'],
   [[304026, 304028], 'rejected', 'bad msg_id'],
   [[304027, 304103], 'too-late', 'msg_id expired'],
   [[304036, 304037], 'operator', 'no permission for markdown or keyboards'],
@@ -53,7 +57,7 @@ const rows: ReadonlyArray<readonly [codes: readonly number[], cls: ApiClass, mea
   [[304082, 304083], 'retry', 'media could not be fetched or converted'],
   [[40034004], 'retry', 'media transfer failed'],
   [[40034005], 'too-late', 'msg_id expired'],
-  [[40034006], 'rejected', 'content violation'],
+  [[40034006], 'text-refused', 'content violation'],
   [[40034008, 40034009, 40034010, 40034011, 40034124, 40034127], 'rejected', 'faulty markdown'],
   [[40034024], 'too-late', 'msg_id invalid, or of another chat'],
   [[40034025], 'rejected', 'event_id invalid'],
@@ -71,13 +75,13 @@ const rows: ReadonlyArray<readonly [codes: readonly number[], cls: ApiClass, mea
   [[40054005], 'duplicate', 'this msg_seq was used for this msg_id before'],
   [[40054006], 'retry', 'please retry'],
   [[40054007, 40054018], 'too-long', 'message too long'],
-  [[40054010], 'rejected', 'URLs are not allowed (group)'],
+  [[40054010], 'text-refused', 'URLs are not allowed (QwenPaw #1399: in private chats, too)'],
   [[40054013], 'rejected', 'the user refuses messages'],
   [[40054016], 'retry', 'the bot is offline'],
-  [[50055001, 50055002, 50055006], 'retry', 'transient error of the platform'],
+  [[50055001, 50055002, 50055006], 'internal', 'transient error of the platform'],
   [[1100100], 'rate-limited', 'anti-abuse rate strike'],
-  [[1100101, 1100103, 1100104, 1100308], 'rejected', 'content or risk strike'],
-  [[1100300], 'retry', 'internal error of the platform'],
+  [[1100101, 1100103, 1100104, 1100308], 'text-refused', 'content or risk strike'],
+  [[1100300], 'internal', 'internal error of the platform'],
   [[1000001], 'too-long', 'message too long (guild; comes with HTTP 500)'],
   [[850018, 850019, 850031], 'rejected', 'media not allowed'],
   [[850026, 850027], 'retry', 'media download failed'],

@@ -4,6 +4,7 @@ import { FatalError, type GatewayError, TransientError } from '../../errors.ts';
 import type { HttpClient } from '../../http/client.ts';
 import { withoutTrailingSlashes } from '../../text/trailing.ts';
 import type { BudgetLimit } from '../adapter.ts';
+import { isId } from './address.ts';
 import { API_CODES, type ApiClass } from './api-codes.ts';
 import type { TokenProvider } from './auth.ts';
 import { type GatewayOrigin, whyNotDial } from './gateway-address.ts';
@@ -52,7 +53,7 @@ export interface QqApi {
   /**
    * `PUT /interactions/{id}` with code 0.
    *
-   * @throws HttpFailure when no answer came
+   * @throws HttpFailure when no answer came; FatalError when it is no id
    */
   acknowledgeInteraction(id: string, options: { signal: AbortSignal; deadlineMs: number }): Promise<ApiAnswer>;
 }
@@ -117,9 +118,10 @@ export function createQqApi({ http, tokens, origin, appId }: QqApiOptions): QqAp
 
   return {
     post: (path, body, options) => call({ method: 'POST', path, body, ...options }),
-    acknowledgeInteraction(id, options) {
+    async acknowledgeInteraction(id, options) {
+      if (!isId(id)) throw new FatalError('PLATFORM_REFUSED', 'an interaction without a usable id');
       const path = `/interactions/${encodeURIComponent(id)}`;
-      return call({ method: 'PUT', path, body: { code: 0 }, what: 'interaction acknowledgement', ...options });
+      return await call({ method: 'PUT', path, body: { code: 0 }, what: 'interaction acknowledgement', ...options });
     },
     async gateway(options) {
       const answer = await call({ method: 'GET', path: '/gateway/bot', what: 'gateway discovery', ...options });

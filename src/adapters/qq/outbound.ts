@@ -13,10 +13,13 @@ import { explain, GatewayError } from '../../errors.ts';
 import { HttpFailure } from '../../http/client.ts';
 import type { OutboundPart, SendOutcome } from '../../model.ts';
 import type { Sender } from '../adapter.ts';
+import { isBlank } from '../blank.ts';
 import { splitForParts } from '../split.ts';
+import { type Address, addressOf, isV2, pathOf } from './address.ts';
 import type { ApiAnswer, QqApi } from './api.ts';
 import { API_CODES, type ApiClass } from './api-codes.ts';
-import type { Address } from './inbound.ts';
+import { defuseLinks } from './defuse-links.ts';
+import { escapeGuildText, withoutTags } from './embedded-format.ts';
 import type { QqOptions } from './options.ts';
 
 export interface QqSenderDeps {
@@ -31,12 +34,13 @@ const TOKEN_RECHECK_MS = 5_000;
 
 export function createQqSender({ api, options }: QqSenderDeps): Sender {
   return {
-    split: (text, maxParts) => splitForParts(text, options.maxTextLength, maxParts),
+    split: (text, maxParts) => splitForParts(text.toWellFormed(), options.maxTextLength, maxParts),
     async send(part, { signal }) {
       const address = addressOf(part);
       if (address === null) {
-        return { kind: 'rejected', code: 'no-address', reason: `"${part.conversation}" names no chat of QQ` };
+        return { kind: 'rejected', code: 'no-address', reason: 'the conversation names no chat of QQ' };
       }
+      if (isBlank(part.text)) return { kind: 'blank' };
       const call = { signal, deadlineMs: options.sendTimeoutMs, what: `send to ${address.scene}` };
       try {
         return outcomeOf(await api.post(pathOf(address), bodyOf(part, address), call), part, address);
@@ -55,56 +59,16 @@ export function createQqSender({ api, options }: QqSenderDeps): Sender {
   };
 }
 
-/** From the reply handle, or from the conversation's name where the handle is another adapter's or lost. */
-function addressOf({ reply, conversation }: OutboundPart): Address | null {
-  const { scene, openid, groupOpenid, channelId, guildId } = asRecord(reply.address);
-  if (scene === 'c2c' && typeof openid === 'string') return { scene, openid };
-  if (scene === 'group' && typeof groupOpenid === 'string') return { scene, groupOpenid };
-  if (scene === 'channel' && typeof channelId === 'string') return { scene, channelId };
-  if (scene === 'dm' && typeof guildId === 'string') return { scene, guildId };
-  const [, kind, id] = /^(c2c|group|channel|dm):(.+)$/.exec(conversation) ?? [];
-  if (id === undefined) return null;
-  switch (kind) {
-    case 'c2c':
-      return { scene: 'c2c', openid: id };
-    case 'group':
-      return { scene: 'group', groupOpenid: id };
-    case 'channel':
-      return { scene: 'channel', channelId: id };
-    default:
-      return { scene: 'dm', guildId: id };
-  }
-}
-
 function asRecord(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
 
-function pathOf(address: Address): string {
-  switch (address.scene) {
-    case 'c2c':
-      return `/v2/users/${encodeURIComponent(address.openid)}/messages`;
-    case 'group':
-      return `/v2/groups/${encodeURIComponent(address.groupOpenid)}/messages`;
-    case 'channel':
-      return `/channels/${encodeURIComponent(address.channelId)}/messages`;
-    case 'dm':
-      return `/dms/${encodeURIComponent(address.guildId)}/messages`;
-    default:
-      return address satisfies never;
-  }
-}
-
 function bodyOf(part: OutboundPart, address: Address): object {
+  const text = part.text.toWellFormed();
   const reply = part.mode === 'passive' ? { msg_id: part.reply.key } : {};
-  // Guild endpoints know neither msg_type nor msg_seq.
-  if (!isV2(address)) return { content: part.text, ...reply };
+  if (!isV2(address)) return { content: escapeGuildText(text), ...reply };
   const seq = part.mode === 'passive' ? { msg_seq: part.ordinal } : {};
-  return { msg_type: 0, content: part.text, ...reply, ...seq };
-}
-
-function isV2({ scene }: Address): boolean {
-  return scene === 'c2c' || scene === 'group';
+  return { msg_type: 0, content: withoutTags(text), ...reply, ...seq };
 }
 
 /** Whether a repeat is recognised by the platform. */
@@ -118,12 +82,11 @@ export function outcomeOf(answer: ApiAnswer, part: OutboundPart, address: Addres
   const says = { code: String(code ?? `http-${status}`), reason: inWords(answer) };
   if (status === 429) return rateLimited(answer, part, address, says);
   if (status >= 500) return afterSilence(part, address, says);
-  if (status >= 400) {
-    // Without a code of the platform some proxy spoke, and the message went nowhere.
-    if (code === null) return { kind: 'retry', afterMs: answer.retryAfterMs, ...says };
-    return { kind: 'rejected', ...says };
-  }
-  if (code !== null) return { kind: 'rejected', ...says };
+  if (status < 300 && auditIdOf(answer.json) !== null) return auditOf(answer);
+  // Without a code of the platform some proxy spoke, and the message went nowhere.
+  if (status >= 400 && code === null) return { kind: 'retry', afterMs: answer.retryAfterMs, ...says };
+  // A code that nobody has written down may be about the text.
+  if (status >= 400 || code !== null) return textRefused(part, says);
   const { id } = asRecord(answer.json);
   if (typeof id === 'string' && id !== '') return { kind: 'sent', platformId: id };
   if (status === 204) return { kind: 'sent', platformId: null };
@@ -145,10 +108,12 @@ function outcomeOfClass(cls: ApiClass, answer: ApiAnswer, part: OutboundPart, ad
       return { kind: 'retry', afterMs: answer.retryAfterMs ?? IP_RECHECK_MS, ...says };
     case 'retry':
       return { kind: 'retry', afterMs: answer.retryAfterMs, ...says };
+    case 'internal':
+      return afterSilence(part, address, says);
     case 'rate-limited':
       return rateLimited(answer, part, address, says);
     case 'audit':
-      return { kind: 'pending-audit', auditId: auditIdOf(answer.json) };
+      return auditOf(answer);
     case 'duplicate':
       return { kind: 'duplicate' };
     case 'too-late':
@@ -156,6 +121,8 @@ function outcomeOfClass(cls: ApiClass, answer: ApiAnswer, part: OutboundPart, ad
       return part.mode === 'passive' ? { kind: 'too-late', ...says } : { kind: 'rejected', ...says };
     case 'too-long':
       return { kind: 'too-long', ...says };
+    case 'text-refused':
+      return textRefused(part, says);
     case 'rejected':
     case 'operator':
       return { kind: 'rejected', ...says };
@@ -164,8 +131,24 @@ function outcomeOfClass(cls: ApiClass, answer: ApiAnswer, part: OutboundPart, ad
   }
 }
 
+/**
+ * The documents do not say whose limit it is that a code names. So the conversation waits, and all of its kind only when
+ * others are refused as well. A bare 429 that names a time comes from the API's own gate, which counts calls of the bot.
+ */
 function rateLimited(answer: ApiAnswer, part: OutboundPart, address: Address, says: Says): SendOutcome {
-  return { kind: 'rate-limited', afterMs: answer.retryAfterMs, bucket: bucketOf(address, part.mode), ...says };
+  const { retryAfterMs: afterMs } = answer;
+  const wider = widerBucketOf(address, part.mode);
+  const isOfAll = answer.status === 429 && answer.class === null && afterMs !== null;
+  return { kind: 'rate-limited', afterMs, bucket: isOfAll ? wider : null, wider: isOfAll ? null : wider, ...says };
+}
+
+function textRefused({ text }: OutboundPart, says: Says): SendOutcome {
+  const defused = defuseLinks(text);
+  return { kind: 'rejected', ...says, textRefused: { instead: defused === text ? null : defused } };
+}
+
+function auditOf({ json }: ApiAnswer): SendOutcome {
+  return { kind: 'pending-audit', auditId: auditIdOf(json) };
 }
 
 /** The bytes went out and no usable answer came. */
@@ -205,7 +188,7 @@ function inWords(answer: ApiAnswer): string {
 /** @see bot-docs, server-inter/message/post_messages.md: HTTP 202 with the audit's id in `data` */
 function auditIdOf(json: unknown): string | null {
   const { audit_id: id } = asRecord(asRecord(asRecord(json).data).message_audit);
-  return typeof id === 'string' ? id : null;
+  return typeof id === 'string' && id !== '' ? id : null;
 }
 
 function bucketOf(address: Address, mode: OutboundPart['mode']): string {
@@ -221,6 +204,12 @@ function bucketOf(address: Address, mode: OutboundPart['mode']): string {
     default:
       return address satisfies never;
   }
+}
+
+/** Shared by all conversations of a kind; `null`: each has limits of its own. */
+function widerBucketOf({ scene }: Address, mode: OutboundPart['mode']): string | null {
+  if (scene === 'channel' || scene === 'dm') return null;
+  return mode === 'active' ? `active:${scene}` : scene;
 }
 
 /**

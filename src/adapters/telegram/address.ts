@@ -25,19 +25,25 @@ export function conversationOf({ chatId, threadId }: Address): string {
 
 /** From the reply handle, or from the conversation's name where the handle is another adapter's or lost. */
 export function addressOf({ reply, conversation }: Pick<OutboundPart, 'reply' | 'conversation'>): Address | null {
-  const known = addressOfReply(reply);
-  if (known !== null) return known;
+  return addressOfReply(reply) ?? addressNamed(conversation);
+}
+
+/** @returns `null` for what names no chat of this platform */
+export function addressNamed(conversation: string): Address | null {
   const [, chatId, threadId = null] = /^chat:(-?\d+)(?:\/(\d+))?$/.exec(conversation) ?? [];
-  return chatId === undefined ? null : { chatId, threadId, messageId: null };
+  return isId(chatId) && (threadId === null || isId(threadId)) ? { chatId, threadId, messageId: null } : null;
 }
 
 export function addressOfReply({ address }: ReplyHandle): Address | null {
   if (typeof address !== 'object' || address === null) return null;
   const { chatId, threadId = null, messageId = null } = address as Partial<Record<keyof Address, unknown>>;
-  const isId = (value: unknown): value is string | null => value === null || typeof value === 'string';
-  return typeof chatId === 'string' && /^-?\d+$/.test(chatId) && isId(threadId) && isId(messageId)
-    ? { chatId, threadId, messageId }
-    : null;
+  const isIdOrNone = (value: unknown): value is string | null => value === null || isId(value);
+  return isId(chatId) && isIdOrNone(threadId) && isIdOrNone(messageId) ? { chatId, threadId, messageId } : null;
+}
+
+/** Ids are numbers below 2^53, and go out as numbers: any other text would become another chat, or `null`. */
+function isId(value: unknown): value is string {
+  return typeof value === 'string' && /^-?[1-9]\d{0,15}$/.test(value) && Number.isSafeInteger(Number(value));
 }
 
 /** Users have positive ids, groups and channels negative ones. */

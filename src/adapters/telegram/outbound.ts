@@ -10,6 +10,7 @@
 import { TransientError } from '../../errors.ts';
 import type { OutboundPart, ReplyHandle, SendOutcome } from '../../model.ts';
 import type { Sender } from '../adapter.ts';
+import { isBlank } from '../blank.ts';
 import { splitForParts } from '../split.ts';
 import { type Address, addressOf, addressOfReply, isPrivate } from './address.ts';
 import { type Answer, type Garbled, inWords, type Refusal, type TelegramApi, type Unanswered } from './api.ts';
@@ -34,12 +35,13 @@ export function createTelegramSender({ api, options }: TelegramSenderDeps): Send
     api.call(method, params, { signal, deadlineMs: options.sendTimeoutMs });
 
   return {
-    split: (text, maxParts) => splitForParts(text, options.maxTextLength, maxParts),
+    split: (text, maxParts) => splitForParts(text.toWellFormed(), options.maxTextLength, maxParts),
     async send(part, { signal }) {
       const address = addressOf(part);
       if (address === null) {
-        return { kind: 'rejected', code: 'no-address', reason: `"${part.conversation}" names no chat of Telegram` };
+        return { kind: 'rejected', code: 'no-address', reason: 'the conversation names no chat of Telegram' };
       }
+      if (isBlank(part.text)) return { kind: 'blank' };
       try {
         return await sendTo(address, part, options, (params) => call('sendMessage', params, signal));
       } catch (error) {
@@ -63,26 +65,32 @@ export function createTelegramSender({ api, options }: TelegramSenderDeps): Send
   };
 }
 
-/** As markup first; as plain text when the markup is refused; to the group's new id when it has one. */
+/**
+ * As markup first; as plain text when the markup is refused; to the group's new id when it has one; outside of the topic,
+ * without the quote, when those are gone: people shall see the answer somewhere. Each way out is taken once at most.
+ */
 async function sendTo(
   address: Address,
   part: OutboundPart,
   options: TelegramOptions,
   post: (params: object) => Promise<Answer>,
 ): Promise<SendOutcome> {
-  const [preferred, plain] = bodiesOf(part.text, options);
+  const [preferred, plain] = bodiesOf(part.text.toWellFormed(), options);
   let to = address;
   let body: Body = preferred;
-  // Both ways out are taken once at most.
   for (let moved = false; ; ) {
-    const answer = await post({ ...placeOf(to), ...body, ...quoteOf(to, part) });
+    const quote = quoteOf(to, part);
+    const answer = await post({ ...placeOf(to), ...body, ...quote });
     if (answer.kind === 'ok') return { kind: 'sent', platformId: messageIdOf(answer.result) };
-    if (answer.kind === 'refused' && answer.class === 'markup' && body !== plain) body = plain;
-    else if (answer.kind === 'refused' && answer.movedTo !== null && !moved) {
+    if (answer.kind !== 'refused') return outcomeOf(answer, to, options);
+    const isPlaced = to.threadId !== null || 'reply_parameters' in quote;
+    if ((answer.class === 'markup' || answer.class === 'blank') && body !== plain) body = plain;
+    else if (answer.movedTo !== null && !moved) {
       moved = true;
       // Message and topic ids begin anew there.
       to = { chatId: answer.movedTo, threadId: null, messageId: null };
-    } else return outcomeOf(answer, to, options);
+    } else if (answer.class === 'place-gone' && isPlaced) to = { ...to, threadId: null, messageId: null };
+    else return outcomeOf(answer, to, options);
   }
 }
 
@@ -91,7 +99,7 @@ function placeOf({ chatId, threadId }: Address): object {
 }
 
 /** In groups the first part of an answer shows what it answers; in a private chat there is no doubt. */
-function quoteOf(address: Address, { mode, ordinal }: OutboundPart): object {
+function quoteOf(address: Address, { mode, ordinal }: OutboundPart): { readonly reply_parameters?: object } {
   const { messageId } = address;
   if (messageId === null || mode !== 'passive' || ordinal !== 1 || isPrivate(address)) return {};
   // An answer must not be lost because its question was deleted meanwhile.
@@ -111,7 +119,7 @@ function outcomeOf(
   const reason = inWords(trouble);
   switch (trouble.kind) {
     case 'refused':
-      return outcomeOfRefusal(trouble, address);
+      return outcomeOfRefusal(trouble, address, options);
     case 'garbled':
       // A 4xx that is not the platform's: some proxy spoke, and the message went nowhere.
       return trouble.status >= 400 && trouble.status < 500
@@ -126,33 +134,51 @@ function outcomeOf(
   }
 }
 
-function outcomeOfRefusal(refusal: Refusal, address: Address): SendOutcome {
+function outcomeOfRefusal(
+  refusal: Refusal,
+  address: Address,
+  options: Pick<TelegramOptions, 'onUnknownSend'>,
+): SendOutcome {
   const says = { code: String(refusal.code), reason: inWords(refusal) };
   const { retryAfterMs } = refusal;
   switch (refusal.class) {
     case 'flood': {
       const afterMs = retryAfterMs === null ? null : retryAfterMs + FLOOD_SLACK_MS;
-      return { kind: 'rate-limited', afterMs, bucket: bucketOf(address), ...says };
+      return { kind: 'rate-limited', afterMs, bucket: bucketOf(address), wider: BOT_BUCKET, ...says };
     }
     case 'server':
     case 'rival':
     case 'webhook':
-      // Said in the platform's own form: it was not done.
+      // The server's own words: it was not done.
       return { kind: 'retry', afterMs: retryAfterMs, ...says };
+    case 'gateway':
+      return afterSilence(options, says);
+    case 'blank':
+      return { kind: 'blank' };
     case 'credential':
     case 'misdirected':
       return { kind: 'retry', afterMs: TOKEN_RECHECK_MS, ...says };
     case 'too-long':
       return { kind: 'too-long', ...says };
     case 'markup':
+      return { kind: 'rejected', ...says, textRefused: { instead: null } };
+    case 'refused':
+      return isAboutThePlace(refusal)
+        ? { kind: 'rejected', ...says }
+        : { kind: 'rejected', ...says, textRefused: { instead: null } };
     case 'moved':
     case 'target-gone':
+    case 'place-gone':
     case 'late-answer':
-    case 'refused':
       return { kind: 'rejected', ...says };
     default:
       return refusal.class satisfies never;
   }
+}
+
+/** Of refusals without a rule: there nobody could be told either. */
+function isAboutThePlace({ code, description }: Refusal): boolean {
+  return code !== 400 || /chat|peer|rights|user|member|forbidden|private/i.test(description);
 }
 
 /** The bytes went out and no usable answer came. */

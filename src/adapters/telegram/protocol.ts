@@ -53,9 +53,13 @@ export const NEW_BOT_LIMITS = [
  * - `credential`: the token is unknown, revoked or malformed
  * - `misdirected`: a self-hosted server takes only some tokens
  * - `rival`: somebody else polls with this token; `webhook`: one is set, which excludes polling
- * - `flood`: too much, too fast; `server`: the platform's bad minute
+ * - `flood`: too much, too fast
+ * - `server`: the server's bad minute, in its own words: it did nothing
+ * - `gateway`: something before the server got no answer from it, whoever wrote the JSON: the call may have been carried out
  * - `markup`: the markup of a text cannot be parsed, and nothing was sent
- * - `too-long`, `moved` (the group has a new id), `target-gone` (blocked, kicked, deleted)
+ * - `too-long`; `blank`: nothing in it can be seen
+ * - `moved`: the group has a new id; `target-gone`: blocked, kicked, deleted
+ * - `place-gone`: the chat is there, but not the topic to write in, or the message to answer
  * - `late-answer`: a pressed button was answered too late
  * - `refused`: any other refusal for good
  */
@@ -66,10 +70,13 @@ export type RefusalClass =
   | 'webhook'
   | 'flood'
   | 'server'
+  | 'gateway'
   | 'markup'
   | 'too-long'
+  | 'blank'
   | 'moved'
   | 'target-gone'
+  | 'place-gone'
   | 'late-answer'
   | 'refused';
 
@@ -84,12 +91,26 @@ interface RefusalRule {
 /**
  * The first rule that fits decides. Descriptions are matched without case.
  *
- * @see tdlib/telegram-bot-api, `Client::fail_query` and its callers; td, `MessageEntity.cpp` for "can't parse entities"
+ * The server itself answers 500 when it did nothing; 502, 503 and 504 come from what stands before it and say nothing
+ * about the call, also where their body has the API's form (tdlib/telegram-bot-api #868, openclaw/openclaw PR #41932).
+ *
+ * @see tdlib/telegram-bot-api, `Client::fail_query` and its callers; td, `MessageEntity.cpp` for "can't parse entities";
+ *   the upper-case names are those of the layer below, which the server passes on where it has no words of its own
  */
 const REFUSAL_RULES: readonly RefusalRule[] = [
-  { code: 400, says: /can't parse entities|can't find end|unsupported start tag/i, class: 'markup' },
+  {
+    code: 400,
+    says: /can't parse|can't find end|(unsupported|unclosed|unmatched|unexpected) (start|end) tag|entit(y|ies)_/i,
+    class: 'markup',
+  },
   { code: 400, says: /upgraded to a supergroup/i, class: 'moved' },
-  { code: 400, says: /(message|caption|text) is too long/i, class: 'too-long' },
+  { code: 400, says: /(message|caption|text) is too long|message_too_long/i, class: 'too-long' },
+  { code: 400, says: /text must be non-empty|text is empty|message_empty/i, class: 'blank' },
+  {
+    code: 400,
+    says: /thread not found|topic[_ ](deleted|closed|not[_ ]found|id_invalid)|thread_id_invalid|(reply|replied) message not found|message to (be replied|reply) not found|reply_message_id_invalid/i,
+    class: 'place-gone',
+  },
   { code: 400, says: /query is too old|query id is invalid/i, class: 'late-answer' },
   { code: 401, class: 'credential' },
   { code: 403, class: 'target-gone' },
@@ -102,7 +123,8 @@ const REFUSAL_RULES: readonly RefusalRule[] = [
   { code: 421, class: 'misdirected' },
   { code: 420, class: 'flood' },
   { code: 429, class: 'flood' },
-  { code: { from: 500, to: 599 }, class: 'server' },
+  { code: 500, class: 'server' },
+  { code: { from: 501, to: 599 }, class: 'gateway' },
 ];
 
 /** Whoever has no rule is refused for good. */

@@ -143,10 +143,13 @@ function judgeRefusal(refusal: Refusal, given: Circumstances): Verdict {
     case 'flood':
       return { ...again(given, said), minDelayMs: refusal.retryAfterMs ?? 0 };
     case 'server':
+    case 'gateway':
     case 'markup':
     case 'too-long':
+    case 'blank':
     case 'moved':
     case 'target-gone':
+    case 'place-gone':
     case 'late-answer':
     case 'refused':
       return again(given, said);

@@ -5,7 +5,8 @@
 -- Returns {'gone'} when this activation is over
 --      or {'idle'} when nothing was left; the outbox is inactive then
 --      or {'head', delivery token, Redis ms, entry, attempts, since (ms), '1' when an attempt was started and no
---          result stored, '1' when an earlier attempt may have been delivered, desired ('' none: it was removed)}
+--          result stored, '1' when an earlier attempt may have been delivered, desired ('' none: it was removed),
+--          until when the platform told us to wait (Redis ms, '0': it did not)}
 local state = redis.call('HMGET', KEYS[2], 'active', 'activation', 'token', 'started')
 if state[1] ~= '1' or state[2] ~= ARGV[2] then
   return { 'gone' }
@@ -29,6 +30,6 @@ if (state[4] or '') ~= '' then
   interrupted = '1'
   redis.call('HSET', KEYS[2], 'doubt', '1')
 end
-local head = redis.call('HMGET', KEYS[2], 'attempts', 'since', 'doubt')
+local head = redis.call('HMGET', KEYS[2], 'attempts', 'since', 'doubt', 'toldUntil')
 return { 'head', token, at, entry, head[1] or '0', head[2], interrupted, head[3] or '',
-  redis.call('GET', KEYS[4]) or '' }
+  redis.call('GET', KEYS[4]) or '', head[4] or '0' }

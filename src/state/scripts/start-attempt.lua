@@ -7,7 +7,8 @@
 --       (ms), then per bucket: count, window (ms)
 -- Returns {'started'}, {'wait', how long (ms)}, or {'fenced'}: someone newer delivers this outbox. Repeating it with the same
 -- attempt id after it was started changes nothing.
-local state = redis.call('HMGET', KEYS[1], 'token', 'started', 'attempts')
+-- A pause that the platform named is kept as the lane's own hold: its parts are not given up for having waited as told.
+local state = redis.call('HMGET', KEYS[1], 'token', 'started', 'attempts', 'toldUntil', 'toldMs')
 if ARGV[2] == '1' and state[1] ~= ARGV[1] then
   return { 'fenced' }
 end
@@ -16,6 +17,14 @@ if state[2] == ARGV[3] then
 end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local held = tonumber(state[4] or '0') - now
+if held > 0 then
+  -- Never more than was told, should the clock have been set back.
+  held = math.min(held, tonumber(state[5] or held))
+  local ends = string.format('%.0f', now + held)
+  redis.call('HSET', KEYS[1], 'toldUntil', ends, 'heldUntil', ends, 'heldBy', 'pause')
+  return { 'wait', math.ceil(held) }
+end
 local lane, deadline, grace = ARGV[4], ARGV[5], tonumber(ARGV[6])
 local buckets = (#KEYS - 1) / 4
 
@@ -39,20 +48,21 @@ local function forgetFuture(log, window)
   redis.call('PEXPIRE', log, window)
 end
 
--- What is left of a pause, and never more than it was to last.
+-- What is left of a pause, and never more than it was to last; and whether the platform named the time.
 local function pauseLeft(pause)
   local left = redis.call('PTTL', pause)
   if left <= 0 then
-    return 0
+    return 0, false
   end
-  local told = tonumber(string.match(redis.call('GET', pause), '^(%d+) ') or left)
-  if left > told then
-    redis.call('PEXPIRE', pause, told)
+  local value = redis.call('GET', pause)
+  local lasts = tonumber(string.match(value, '^(%d+) ') or left)
+  if left > lasts then
+    redis.call('PEXPIRE', pause, lasts)
   end
-  return math.min(left, told)
+  return math.min(left, lasts), string.match(value, '^%d+ told ') ~= nil
 end
 
-local longest, paused = 0, false
+local longest, paused, told = 0, false, 0
 for i = 1, buckets do
   local log, waiting, due, pause = KEYS[4 * i - 2], KEYS[4 * i - 1], KEYS[4 * i], KEYS[4 * i + 1]
   local count, window = tonumber(ARGV[2 * i + 5]), tonumber(ARGV[2 * i + 6])
@@ -62,8 +72,11 @@ for i = 1, buckets do
     redis.call('LPOP', log)
     oldest = redis.call('LINDEX', log, 0)
   end
-  local wait = pauseLeft(pause)
+  local wait, isTold = pauseLeft(pause)
   paused = paused or wait > 0
+  if isTold then
+    told = math.max(told, wait)
+  end
   local rank, others = 0, redis.call('ZCARD', waiting) > 0
   if others then
     -- Nobody is told to wait for longer: who is due later than that was told so before the clock was set back.
@@ -99,6 +112,9 @@ for i = 1, buckets do
     redis.call('ZREM', due, lane)
     redis.call('ZREM', waiting, lane)
   end
+end
+if told > 0 then
+  redis.call('HSET', KEYS[1], 'toldUntil', string.format('%.0f', now + told), 'toldMs', told)
 end
 if longest > 0 then
   -- For those who look on.

@@ -23,10 +23,11 @@ const passive: OutboundPart = {
 const active: OutboundPart = { ...passive, mode: 'active' };
 
 function candidate(part: OutboundPart, changes: Partial<Candidate['head']> & Partial<Candidate> = {}): Candidate {
-  const { attempts = 0, since = NOW, interrupted = false, doubt = false, isCut = false, ...rest } = changes;
+  const { attempts = 0, since = NOW, interrupted = false, doubt = false, isCut = false, ...others } = changes;
+  const { insteadOf = null, isNotice = false, toldUntil = 0, ...rest } = others;
   return {
     part,
-    head: { attempts, since, interrupted, doubt, isCut },
+    head: { attempts, since, interrupted, doubt, isCut, insteadOf, isNotice, toldUntil },
     repeatable: part.mode === 'passive',
     now: NOW,
     policy: { lateReply: 'active', giveUpAfterMs: 60_000, backoff: { baseMs: 500, capMs: 15_000, factor: 2 } },
@@ -98,7 +99,9 @@ describe('before a send', () => {
   });
 
   it('keeps an entry that can not be read, whole', () => {
-    expect(judgeDefect({ part: null, entry: 'rubbish' }, 'unreadable').settlement).toMatchObject({
+    expect(
+      judgeDefect({ part: null, entry: 'rubbish', insteadOf: null, isNotice: false }, 'unreadable').settlement,
+    ).toMatchObject({
       kind: 'dead',
       letter: { outcome: 'crashed', body: 'rubbish' },
     });
@@ -110,12 +113,13 @@ describe('after a send', () => {
     [{ kind: 'sent', platformId: null }, 'sent'],
     [{ kind: 'duplicate' }, 'duplicatesSent'],
     [{ kind: 'pending-audit', auditId: 'a' }, 'auditsPending'],
+    [{ kind: 'blank' }, 'blanks'],
   ];
   it.each(done)('%o is counted as %s and ends the part', (outcome, counter) => {
     expect(judgeAfter(candidate(passive), outcome, 0)).toEqual({
       settlement: { kind: 'done', counter },
       waitMs: 0,
-      pauseBucket: null,
+      pause: null,
     });
   });
 
@@ -128,6 +132,71 @@ describe('after a send', () => {
       waitMs: 0,
       settlement: { kind: 'dead', letter: { kind: 'send', outcome: kind, ...WHY, text: passive.text, body: passive } },
     });
+  });
+
+  it('sends a refused text once more in the form that may pass, under a number of its own (G06)', () => {
+    const { ordinal: _, ...rest } = passive;
+    const outcome: SendOutcome = { kind: 'rejected', ...WHY, textRefused: { instead: 'one．line' } };
+    expect(judgeAfter(candidate(passive), outcome, 0).settlement).toEqual({
+      kind: 'replace',
+      allot: true,
+      parts: [{ ...rest, text: 'one．line', insteadOf: passive.text }],
+    });
+  });
+
+  it('keeps what was refused in both forms with its own words, and tells people once (G06)', () => {
+    const outcome: SendOutcome = { kind: 'rejected', ...WHY, textRefused: { instead: 'again' } };
+    const { settlement } = judgeAfter(candidate({ ...passive, text: 'x．md' }, { insteadOf: 'x.md' }), outcome, 0);
+    expect(settlement).toMatchObject({
+      kind: 'dead',
+      letter: { outcome: 'rejected', text: 'x.md', body: { text: 'x.md' } },
+      notice: { mode: 'passive', isNotice: true, text: expect.stringContaining('could not be delivered') },
+    });
+    const inChinese = judgeAfter(candidate({ ...passive, text: '见 x．md' }, { insteadOf: 'x' }), outcome, 0);
+    expect(inChinese.settlement).toMatchObject({ notice: { text: expect.stringContaining('平台拒绝') } });
+  });
+
+  it('tells nobody of what nobody waits for, or where nobody can be told', () => {
+    const pushed = { ...active, reply: { ...active.reply, address: null } };
+    const refused: SendOutcome = { kind: 'rejected', ...WHY, textRefused: { instead: null } };
+    expect(judgeAfter(candidate(pushed), refused, 0).settlement).toMatchObject({ kind: 'dead', notice: null });
+    const blocked: SendOutcome = { kind: 'rejected', ...WHY };
+    expect(judgeAfter(candidate(passive), blocked, 0).settlement).toMatchObject({ kind: 'dead', notice: null });
+  });
+
+  it('ends a notice that cannot be shown without a letter and without a notice of its own', () => {
+    const ends: SendOutcome[] = [
+      { kind: 'rejected', ...WHY, textRefused: { instead: null } },
+      { kind: 'too-late', ...WHY },
+      { kind: 'unknown', ...WHY },
+    ];
+    for (const outcome of ends) {
+      expect(judgeAfter(candidate(passive, { isNotice: true }), outcome, 0).settlement).toEqual({ kind: 'drop' });
+    }
+  });
+
+  it('holds a conversation as long as told, a day at most, and does not give its part up for that (G28)', () => {
+    const open = { ...passive, reply: { ...passive.reply, deadlineAt: null } };
+    const told = (ms: number): SendOutcome => ({
+      kind: 'rate-limited',
+      afterMs: ms,
+      bucket: 'chat:1',
+      wider: 'bot',
+      ...WHY,
+    });
+    expect(judgeAfter(candidate(open), told(3_600_000), 0)).toMatchObject({
+      waitMs: 3_600_000,
+      settlement: { kind: 'keep', toldMs: 3_600_000 },
+      pause: { bucket: 'chat:1', wider: 'bot', ms: 3_600_000, told: true },
+    });
+    expect(judgeAfter(candidate(open), told(1e12), 0)).toMatchObject({ waitMs: 86_400_000 });
+    const held = candidate(open, { toldUntil: NOW + 3_600_000 });
+    expect(giveUpAt(held)).toBe(NOW + 3_660_000);
+    expect(judgeBefore({ ...held, now: NOW + 3_600_001 })).toBeNull();
+    // Told again and again, it ends all the same.
+    expect(giveUpAt(candidate(open, { toldUntil: NOW + 1e9 }))).toBe(NOW + 86_460_000);
+    // A hold of long ago lengthens nothing.
+    expect(giveUpAt(candidate(open, { toldUntil: NOW - 1 }))).toBe(NOW + 60_000);
   });
 
   it('retries with growing, jittered, capped delays', () => {
@@ -160,7 +229,10 @@ describe('after a send', () => {
 
   it('pauses exactly the bucket that the platform named', () => {
     const outcome: SendOutcome = { kind: 'rate-limited', afterMs: 3_000, bucket: 'global', ...WHY };
-    expect(judgeAfter(candidate(passive), outcome, 0)).toMatchObject({ pauseBucket: 'global', waitMs: 3_000 });
+    expect(judgeAfter(candidate(passive), outcome, 0)).toMatchObject({
+      pause: { bucket: 'global', ms: 3_000, told: true },
+      waitMs: 3_000,
+    });
     const silent: SendOutcome = { ...outcome, afterMs: null };
     expect(judgeAfter(candidate(passive), silent, 0).waitMs).toBe(1_000);
   });

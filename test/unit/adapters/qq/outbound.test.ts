@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { Address } from '../../../../src/adapters/qq/address.ts';
 import { type ApiAnswer, type QqApi, readError } from '../../../../src/adapters/qq/api.ts';
 import { API_CODES } from '../../../../src/adapters/qq/api-codes.ts';
-import type { Address } from '../../../../src/adapters/qq/inbound.ts';
 import { qqOptionsSchema } from '../../../../src/adapters/qq/options.ts';
 import { createQqSender, outcomeOf } from '../../../../src/adapters/qq/outbound.ts';
 import { FatalError, TransientError } from '../../../../src/errors.ts';
@@ -43,6 +43,7 @@ function refusal(code: number, status = 400): ApiAnswer {
 /** docs/protocols/qq.md, error codes: every code, by what becomes of a passive reply. */
 const documented: Readonly<Record<SendOutcome['kind'], readonly number[]>> = {
   sent: [],
+  blank: [],
   unknown: [],
   duplicate: [40054005],
   'pending-audit': [304023, 304024],
@@ -79,10 +80,10 @@ describe('every error code of the platform', () => {
   });
 
   it('says code, meaning and trace id, for the log', () => {
-    expect(judged(refusal(40054010))).toEqual({
+    expect(judged(refusal(40054003))).toEqual({
       kind: 'rejected',
-      code: '40054010',
-      reason: 'URLs are not allowed (group), "words that change", HTTP 400, trace TRACE',
+      code: '40054003',
+      reason: 'the bot is not in the group, "words that change", HTTP 400, trace TRACE',
     });
   });
 });
@@ -127,7 +128,14 @@ describe('answers without a known code', () => {
 
   it('wait as told by Retry-After', () => {
     expect(judged(answer(429, {}, 2_000))).toMatchObject({ kind: 'rate-limited', afterMs: 2_000, bucket: 'c2c' });
-    expect(judged(answer(429, {}), 'channel')).toMatchObject({ afterMs: null, bucket: 'channel:100' });
+    expect(judged(answer(429, {}), 'channel')).toMatchObject({ afterMs: null, bucket: null, wider: null });
+  });
+
+  it('stop the conversation alone where they may mean it, and the others when those are refused, too (G21)', () => {
+    expect(judged(answer(429, {}))).toMatchObject({ afterMs: null, bucket: null, wider: 'c2c' });
+    const limited = { ...refusal(22009), retryAfterMs: 2_000 };
+    expect(judged(limited, 'group')).toMatchObject({ afterMs: 2_000, bucket: null, wider: 'group' });
+    expect(judged(limited, 'group', 'active')).toMatchObject({ bucket: null, wider: 'active:group' });
   });
 
   it('an audit names its id, so that the verdict can be matched', () => {
@@ -138,6 +146,45 @@ describe('answers without a known code', () => {
 
   it('an active message cannot be too late', () => {
     expect(judged(refusal(40034128), 'group', 'active').kind).toBe('rejected');
+  });
+});
+
+describe('a text that was refused (G06)', () => {
+  const refusedText = (code: number, text: string) => {
+    const outcome = outcomeOf(refusal(code), part('c2c', 'passive', { text }), addresses.c2c);
+    return outcome.kind === 'rejected' ? outcome.textRefused : undefined;
+  };
+
+  it.each([40054010, 304003, 40034006, 1100101, 1100103, 1100104, 1100308, 304025, 50055, 999_999])(
+    '%i offers it without anything that looks like a link',
+    (code) => {
+      expect(refusedText(code, 'see https://example.com/a')).toEqual({ instead: 'see https://example．com/a' });
+      expect(refusedText(code, 'no link')).toEqual({ instead: null });
+    },
+  );
+
+  it.each([40054003, 40054002, 40054013, 11255, 40034105])('%i has nothing to do with the text', (code) => {
+    expect(refusedText(code, 'https://example.com')).toBeUndefined();
+  });
+});
+
+describe('failures within the platform', () => {
+  it.each([1100300, 50055001, 50055002, 50055006])('%i repeats a reply under its key, and nothing else', (code) => {
+    expect(judged(refusal(code))).toMatchObject({ kind: 'retry', maybeDelivered: true });
+    expect(judged(refusal(code), 'c2c', 'active').kind).toBe('unknown');
+    expect(judged(refusal(code), 'channel').kind).toBe('unknown');
+  });
+
+  it.each([502, 503, 504])('HTTP %i in the form of the API says nothing about the send', (status) => {
+    for (const json of [{ code: 77, message: 'x' }, { message: 'x' }, '', undefined]) {
+      expect(judged(answer(status, json))).toMatchObject({ kind: 'retry', maybeDelivered: true });
+      expect(judged(answer(status, json), 'group', 'active').kind).toBe('unknown');
+    }
+  });
+
+  it('an audit under a code that nobody knows is one all the same', () => {
+    const json = { code: 304_999, data: { message_audit: { audit_id: 'A' } } };
+    expect(judged(answer(202, json))).toEqual({ kind: 'pending-audit', auditId: 'A' });
   });
 });
 
@@ -176,17 +223,65 @@ describe('requests', () => {
         return answer(200, { id: 'SENT' });
       });
       const reply = { key: 'MSG', deadlineAt: null, quota: null, address };
-      for (const conversation of ['c2c:A/B', 'group:G', 'channel:1', 'dm:2']) {
+      for (const conversation of ['c2c:A~B', 'group:G', 'channel:1', 'dm:2']) {
         await send(part('c2c', 'active', { conversation, reply }), { signal });
       }
       expect(paths).toEqual([
-        '/v2/users/A%2FB/messages',
+        '/v2/users/A~B/messages',
         '/v2/groups/G/messages',
         '/channels/1/messages',
         '/dms/2/messages',
       ]);
       expect((await send(part('c2c', 'active', { conversation: 'irc:#x', reply }), { signal })).kind).toBe('rejected');
       expect(paths).toHaveLength(4);
+    },
+  );
+});
+
+describe('texts', () => {
+  const sent = async (scene: Scene, text: string) => {
+    const bodies: unknown[] = [];
+    const { send } = sender(async (_path, body) => {
+      bodies.push(body);
+      return answer(200, { id: 'SENT' });
+    });
+    const outcome = await send(part(scene, 'passive', { text }), { signal });
+    return (bodies[0] as { content?: string } | undefined)?.content ?? outcome.kind;
+  };
+
+  it('mention nobody in guilds, and are not escaped where nothing is unescaped', async () => {
+    for (const scene of ['channel', 'dm'] as const) {
+      expect(await sent(scene, 'a <@everyone> & <#5>')).toBe('a &lt;@everyone&gt; &amp; &lt;#5&gt;');
+    }
+    for (const scene of ['c2c', 'group'] as const) {
+      expect(await sent(scene, 'a < b && <i>')).toBe('a < b && <i>');
+      expect(await sent(scene, '<qqbot-at-user id="X" />')).toBe('＜qqbot-at-user id="X" />');
+    }
+  });
+
+  it('that are blank are not sent, however they are blank (G29)', async () => {
+    for (const text of ['', ' \n', '\u200b', '\u2060\ufeff', '\u3164', '\u2800 ']) {
+      expect(await sent('c2c', text)).toBe('blank');
+    }
+    expect(await sent('c2c', '0')).toBe('0');
+  });
+
+  it('have no lone surrogates (G33)', async () => {
+    expect(await sent('c2c', 'bad \ud83d surrogate')).toBe('bad \ufffd surrogate');
+  });
+});
+
+describe('ids (L3)', () => {
+  it.each(['', '.', '..', '../x', 'a/b', 'a\\b', 'a%2fb', 'a b', 'a\n', 'a?b', 'a#b', 'x'.repeat(200)])(
+    '%j names no chat, and goes nowhere',
+    async (openid) => {
+      const { send, buckets, repeatable } = sender(() => Promise.reject(new Error('was called')));
+      for (const address of [{ scene: 'c2c', openid }, null] as JsonValue[]) {
+        const reply = { key: 'MSG', deadlineAt: null, quota: null, address };
+        const lost = part('c2c', 'passive', { conversation: `c2c:${openid}`, reply });
+        expect(await send(lost, { signal })).toMatchObject({ kind: 'rejected', code: 'no-address' });
+        expect([buckets(lost), repeatable?.(lost)]).toEqual([[], false]);
+      }
     },
   );
 });
@@ -224,13 +319,13 @@ describe('calls without an answer', () => {
 });
 
 describe('buckets', () => {
-  it('include the one that a refusal for the rate pauses', () => {
+  it('include the ones that a refusal for the rate pauses', () => {
     const { buckets } = sender(async () => answer(200, {}));
     for (const scene of Object.keys(addresses) as Scene[]) {
       for (const mode of ['passive', 'active'] as const) {
         const outcome = judged(refusal(20028), scene, mode);
-        const bucket = outcome.kind === 'rate-limited' ? outcome.bucket : null;
-        expect(buckets(part(scene, mode)).map(({ key }) => key)).toContain(bucket);
+        const wider = (outcome.kind === 'rate-limited' && outcome.wider) || `${scene}:${scene === 'dm' ? 999 : 100}`;
+        expect(buckets(part(scene, mode)).map(({ key }) => key)).toContain(wider);
       }
     }
   });

@@ -8,8 +8,14 @@ import { HttpFailure } from '../../../../src/http/client.ts';
 /** Wordings: tdlib/telegram-bot-api, Client.cpp, read 2026-11-22. */
 const REFUSALS: readonly [number, string, ReturnType<typeof classify>][] = [
   [400, 'Bad Request: chat not found', 'refused'],
-  [400, 'Bad Request: message thread not found', 'refused'],
-  [400, 'Bad Request: message to be replied not found', 'refused'],
+  [400, 'Bad Request: message thread not found', 'place-gone'],
+  [400, 'Bad Request: TOPIC_DELETED', 'place-gone'],
+  [400, 'Bad Request: TOPIC_CLOSED', 'place-gone'],
+  [400, 'Bad Request: message to be replied not found', 'place-gone'],
+  [400, 'Bad Request: reply message not found', 'place-gone'],
+  [400, 'Bad Request: message text is empty', 'blank'],
+  [400, 'Bad Request: text must be non-empty', 'blank'],
+  [400, 'Bad Request: ENTITY_BOUNDS_INVALID', 'markup'],
   [400, "Bad Request: can't parse entities: Can't find end of the entity starting at byte offset 4", 'markup'],
   [400, 'Bad Request: message is too long', 'too-long'],
   [400, 'Bad Request: group chat was upgraded to a supergroup chat', 'moved'],
@@ -29,7 +35,9 @@ const REFUSALS: readonly [number, string, ReturnType<typeof classify>][] = [
   [421, 'Misdirected Request: unallowed token specified', 'misdirected'],
   [429, 'Too Many Requests: retry after 5', 'flood'],
   [500, 'Internal Server Error: restart', 'server'],
-  [502, 'Bad Gateway', 'server'],
+  [502, 'Bad Gateway', 'gateway'],
+  [503, 'Service Unavailable', 'gateway'],
+  [504, 'Gateway Timeout', 'gateway'],
   [418, 'a code of the future', 'refused'],
 ];
 
