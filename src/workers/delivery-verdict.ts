@@ -88,7 +88,7 @@ export function divide(part: OutboundPart, texts: readonly string[]): Verdict {
 
 /** @param random - in [0, 1), for the backoff's jitter */
 export function judgeAfter(candidate: Candidate, outcome: SendOutcome, random: number): Verdict {
-  const { part, head, policy } = candidate;
+  const { head, policy } = candidate;
   switch (outcome.kind) {
     case 'sent':
       return settle({ kind: 'done', counter: 'sent' });

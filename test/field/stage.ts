@@ -23,6 +23,8 @@ export interface EchoingOptions {
   readonly agent?: 'echo' | 'openai' | 'webhook';
   /** Added to the agent's settings. */
   readonly agentExtra?: Settings;
+  /** How the QQ platform itself behaves. */
+  readonly qqPlatform?: Parameters<typeof startQq>[0];
   /** Added to the settings of the connections. */
   readonly qqExtra?: Settings;
   readonly telegramExtra?: Settings;
@@ -90,7 +92,8 @@ export class Stage implements AsyncDisposable {
   /** `up` with one bot on each platform, live. Both platforms run even where the bot is only on one of them. */
   async echoing(options: EchoingOptions = {}): Promise<Scene> {
     const { on = ['qq', 'telegram'], agent: kind = 'echo', agentExtra, qqExtra, telegramExtra, rest = {} } = options;
-    const [qq, telegram, agent] = await Promise.all([this.qq(), this.telegram(), this.agent()]);
+    const { qqPlatform } = options;
+    const [qq, telegram, agent] = await Promise.all([this.qq(qqPlatform), this.telegram(), this.agent()]);
     const connections = [
       ...(on.includes('qq') ? [qqConnection(qq, 'qq-main', qq, qqExtra)] : []),
       ...(on.includes('telegram') ? [telegramConnection(telegram, { pollMs: 2_000, ...telegramExtra })] : []),

@@ -106,7 +106,7 @@ describe('a connection', () => {
     await held.live();
     qq.user('ALICE').say('private');
     qq.group('GROUP').atBot('MIA', 'in a group');
-    qq.group('GROUP').say('MIA', 'to everybody');
+    qq.group('GROUP').mention('MIA', 'to everybody');
     qq.channel('200', '100').atBot('300', 'in a channel');
     qq.dm('999').say('300', 'direct');
     await received(held, ['private', 'in a group', 'to everybody', 'in a channel', 'direct']);

@@ -52,7 +52,7 @@ describe('an OpenAI-compatible agent behind `up`', () => {
     const said = [
       qq.user('ALICE').say('hello in private'),
       qq.group('GROUP').atBot('BOB', 'hello in the group'),
-      qq.group('FULL-GROUP').say('BOB', 'hello without a mention'),
+      qq.group('FULL-GROUP').mention('BOB', 'hello in a group that tells us everything'),
       qq.channel('GUILD', 'CHANNEL').atBot('CAROL', 'hello in the channel'),
       qq.dm('GUILD-DM').say('DAVE', 'hello by direct message'),
     ];
@@ -60,7 +60,7 @@ describe('an OpenAI-compatible agent behind `up`', () => {
     expect(replies.map((each) => each.map(({ text, chat }) => [chat.scene, chat.id, text]))).toEqual([
       [['c2c', 'ALICE', 'you said: hello in private']],
       [['group', 'GROUP', 'you said: hello in the group']],
-      [['group', 'FULL-GROUP', 'you said: hello without a mention']],
+      [['group', 'FULL-GROUP', 'you said: hello in a group that tells us everything']],
       [['channel', 'CHANNEL', 'you said: hello in the channel']],
       [['dm', 'GUILD-DM', 'you said: hello by direct message']],
     ]);

@@ -6,16 +6,13 @@
  * @see wiki bot.q.qq.com, openapi/message/message_format; `<qqbot-…>` tags: server-inter/message, read 2026-11-30
  */
 
-const ENTITIES: Readonly<Record<string, string>> = { '&lt;': '<', '&gt;': '>', '&amp;': '&' };
-const ESCAPES: Readonly<Record<string, string>> = { '<': '&lt;', '>': '&gt;', '&': '&amp;' };
-
 /** A guild's text as people wrote it. */
 export function unescapeGuildText(text: string): string {
-  return text.replace(/&(?:lt|gt|amp);/g, (entity) => ENTITIES[entity] ?? entity);
+  return text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
 }
 
 export function escapeGuildText(text: string): string {
-  return text.replace(/[&<>]/g, (sign) => ESCAPES[sign] ?? sign);
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
 /** An agent's text must not mention, nor put commands into input boxes: the sign before a tag's name becomes a wide one. */

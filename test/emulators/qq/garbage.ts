@@ -16,6 +16,7 @@ export type Garbage =
   | 'string-timestamp'
   | 'broken-timestamp'
   | 'old-number'
+  | 'unnumbered-event'
   | 'huge';
 
 /** Two MB: above any default buffer, below what a client may refuse. */
@@ -54,6 +55,11 @@ export function garbageFrame(kind: Garbage, session: Session): string | Buffer {
       // Numbers only ever grow; a frame with one far behind belongs to no place in the session.
       const frame = { op: Op.Dispatch, id: `FRIEND_ADD:${randomUUID()}`, s: 1, t: 'FRIEND_ADD' };
       return JSON.stringify({ ...frame, d: { openid: 'FRIEND', timestamp: 1_763_800_000 } });
+    }
+    case 'unnumbered-event': {
+      const author = { user_openid: 'UNNUMBERED', id: 'UNNUMBERED' };
+      const d = { id: `ROBOT1.0_${randomUUID()}`, content: 'a message without a place in the session', author };
+      return JSON.stringify({ op: Op.Dispatch, id: `C2C_MESSAGE_CREATE:${randomUUID()}`, t: 'C2C_MESSAGE_CREATE', d });
     }
     case 'huge':
       return JSON.stringify({

@@ -113,7 +113,10 @@ export interface Delivered {
   readonly eventId: string | null;
   readonly msgSeq: number | null;
   readonly msgType: number | null;
+  /** As people see it. */
   readonly text: string;
+  /** What in a guild's text became a mention or a face. */
+  readonly mentions: readonly string[];
 }
 
 /** How an Identify or Resume ended: accepted, not answered, or refused with a close code (null: op 9 and no close). */

@@ -79,6 +79,11 @@ export interface QqOptions {
   readonly activeMessages?: 'refused' | 'allowed';
   /** Longest text in characters (the real number is unpublished). @defaultValue 4000 */
   readonly maxTextLength?: number;
+  /**
+   * Texts with anything that looks like a URL, file names too: 40054010, or 304003 in guilds. The platform lets through
+   * what is registered for the bot. @defaultValue 'allowed'
+   */
+  readonly urls?: 'refused' | 'allowed';
   /** Whether a send refused by a fault or a check uses up its msg_seq (unknown for the platform). @defaultValue false */
   readonly refusedConsumesSeq?: boolean;
   /** Accept `Bot appid.secret`, which the platform has switched off, for clients that know nothing newer. @defaultValue false */
@@ -107,6 +112,7 @@ export interface QqSettings {
   readonly sameShard: 'both' | 'kick-old';
   readonly activeMessages: 'refused' | 'allowed';
   readonly maxTextLength: number;
+  readonly urls: 'refused' | 'allowed';
   readonly refusedConsumesSeq: boolean;
   readonly allowOldBotToken: boolean;
 }
@@ -134,6 +140,7 @@ export function settle(options: QqOptions): QqSettings {
     sameShard: options.sameShard ?? 'both',
     activeMessages: options.activeMessages ?? 'refused',
     maxTextLength: options.maxTextLength ?? 4000,
+    urls: options.urls ?? 'allowed',
     refusedConsumesSeq: options.refusedConsumesSeq ?? false,
     allowOldBotToken: options.allowOldBotToken ?? false,
   };

@@ -33,6 +33,8 @@ export interface C2cUser {
 export interface Group {
   /** GROUP_AT_MESSAGE_CREATE: the bot's name is cut off, the blank after it stays. */
   atBot(memberOpenid: string, text: string, options?: SayOptions): Said;
+  /** GROUP_MESSAGE_CREATE with the bot among the mentioned, by the openid it has in groups. */
+  mention(memberOpenid: string, text: string, options?: SayOptions): Said;
   /** GROUP_MESSAGE_CREATE: full reception is switched on for the group. */
   say(memberOpenid: string, text: string, options?: SayOptions): Said;
 }
@@ -45,6 +47,14 @@ export interface Channel {
 export interface DirectMessages {
   /** DIRECT_MESSAGE_CREATE. */
   say(userId: string, text: string, options?: SayOptions): Said;
+}
+
+/** By which the bot goes in groups. READY names another id. */
+const ownOpenid = '42F7A1B2C3D4E5F60718293A4B5C6D7E';
+
+/** Signs that would be mentions are escaped in guilds (wiki, openapi/message/message_format). */
+function inGuild(text: string): string {
+  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
 }
 
 /** One bot's surroundings. Calling a chat makes it known to the platform, so it can also be written to. */
@@ -87,6 +97,13 @@ export class People {
     return {
       atBot: (member, text, options = {}) =>
         this.#say('group', groupOpenid, 'GROUP_AT_MESSAGE_CREATE', options, body(member, ` ${text}`)),
+      mention: (member, text, options = {}) =>
+        this.#say('group', groupOpenid, 'GROUP_MESSAGE_CREATE', options, {
+          ...body(member, `<@${ownOpenid}> ${text}`),
+          mentions: [
+            { scope: 'single', id: ownOpenid, member_openid: ownOpenid, username: '', bot: true, is_you: true },
+          ],
+        }),
       say: (member, text, options = {}) =>
         this.#say('group', groupOpenid, 'GROUP_MESSAGE_CREATE', options, body(member, text)),
     };
@@ -98,7 +115,7 @@ export class People {
       atBot: (userId, text, options = {}) =>
         this.#say('channel', channelId, 'AT_MESSAGE_CREATE', options, {
           ...this.#guildBody(userId, guildId, channelId),
-          content: `<@!${this.#bot.userId}> ${text}`,
+          content: `<@!${this.#bot.userId}> ${inGuild(text)}`,
           mentions: [{ id: this.#bot.userId, username: this.#bot.username, bot: true }],
         }),
     };
@@ -110,7 +127,7 @@ export class People {
       say: (userId, text, options = {}) =>
         this.#say('dm', guildId, 'DIRECT_MESSAGE_CREATE', options, {
           ...this.#guildBody(userId, guildId, `${guildId}1`),
-          content: text,
+          content: inGuild(text),
           direct_message: true,
           src_guild_id: guildId,
         }),

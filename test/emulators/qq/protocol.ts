@@ -78,6 +78,8 @@ export const ApiCode = {
   PassiveOver: 40034128,
   DuplicateSeq: 40054005,
   TooLong: 40054007,
+  UrlRefused: 40054010,
+  GuildUrlRefused: 304003,
 } as const;
 
 /** Intent bits (bot-docs, dev-prepare/interface-framework/event-emit.md). */

@@ -106,7 +106,7 @@ export class SendDesk {
   }
 
   #show(bot: Bot, chat: Chat, accepted: Accepted): void {
-    const { messageId, replyTo, eventId, msgSeq, msgType, text } = accepted;
+    const { messageId, replyTo, eventId, msgSeq, msgType, text, mentions } = accepted;
     this.#journal.append({
       kind: 'delivered',
       appId: bot.appId,
@@ -117,6 +117,7 @@ export class SendDesk {
       msgSeq,
       msgType,
       text,
+      mentions,
     });
   }
 

@@ -15,7 +15,10 @@ export interface Accepted {
   readonly eventId: string | null;
   readonly msgSeq: number | null;
   readonly msgType: number | null;
+  /** As people see it. */
   readonly text: string;
+  /** What in it became a mention or a face. */
+  readonly mentions: readonly string[];
   /** The 200 body. */
   readonly body: object;
   /** Enters the message into the platform's memory: seq used up, reply counted. */
@@ -42,6 +45,12 @@ const activeQuota: Readonly<Record<Scene, { readonly max: number; readonly perMs
   dm: { max: 2, perMs: 86_400_000 },
 };
 
+/** A dotted word is one, too: `README.md` (openclaw-qqbot #39). */
+const looksLikeUrl = /:\/\/|[\p{L}\p{N}_-]\.\p{L}|(?:\d{1,3}\.){3}\d/u;
+
+/** Mentions and system faces in a guild's text (wiki, openapi/message/message_format). */
+const embedded = /<(?:@!?(?:\d+|everyone)|#\d+|emoji:\d+)>/g;
+
 type Body = Readonly<Record<string, unknown>>;
 
 export function judgeSend(settings: QqSettings, chat: Chat, body: Body, now: number): Accepted | Refused {
@@ -51,6 +60,10 @@ export function judgeSend(settings: QqSettings, chat: Chat, body: Body, now: num
   if (fault !== undefined) return refuse(400, fault.code, fault.message);
   const text = textOf(body);
   if ([...text].length > settings.maxTextLength) return refuse(400, ApiCode.TooLong, '消息长度超限');
+  if (settings.urls === 'refused' && looksLikeUrl.test(text)) {
+    const used = () => (settings.refusedConsumesSeq ? consumeSeq(chat, body) : undefined);
+    return refuse(400, isV2 ? ApiCode.UrlRefused : ApiCode.GuildUrlRefused, '消息发送失败, 不允许发送url', used);
+  }
 
   const msgSeq = isV2 ? ((body.msg_seq as number | undefined) ?? 1) : null;
   const reference = referenceOf(body);
@@ -122,7 +135,8 @@ function accept(
     eventId: reference?.kind === 'event' ? reference.id : null,
     msgSeq,
     msgType: isV2 ? ((body.msg_type as number | undefined) ?? 0) : null,
-    text,
+    text: isV2 ? text : shownInGuild(text),
+    mentions: isV2 ? [] : [...text.matchAll(embedded)].map(([whole]) => whole),
     body: isV2
       ? { id: messageId, timestamp, ext_info: { ref_idx: `REFIDX_${randomBytes(8).toString('base64')}` } }
       : { id: messageId, channel_id: id, guild_id: chat.guildId ?? id, content: text, timestamp },
@@ -131,6 +145,10 @@ function accept(
       chat.sent.add(messageId);
     },
   };
+}
+
+function shownInGuild(text: string): string {
+  return text.replace(/&lt;/g, '<').replace(/&gt;/g, '>').replace(/&amp;/g, '&');
 }
 
 /** Message ids as the platform shapes them: `ROBOT1.0_…` in private chats and groups, `08…` in guilds. */

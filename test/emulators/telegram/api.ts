@@ -141,6 +141,7 @@ function fileAt(bot: Bot | undefined, path: string): Answer {
 function inPlaceOf(fault: Exclude<CallFault, { isApplied: true }>): Answer {
   switch (fault.name) {
     case 'refuse':
+    case 'gateway':
       return failure(fault.refusal);
     case 'html':
     case 'empty':
@@ -157,6 +158,8 @@ function inPlaceOf(fault: Exclude<CallFault, { isApplied: true }>): Answer {
 /** The platform has done what was asked; its answer goes astray. */
 function distorted(fault: Exclude<CallFault, { isApplied: false }>, answer: JsonAnswer): Answer {
   switch (fault.name) {
+    case 'gateway':
+      return failure(fault.refusal);
     case 'html':
     case 'empty':
       return { how: fault.name, status: fault.status };

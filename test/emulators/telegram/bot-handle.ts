@@ -119,6 +119,11 @@ export class BotHandle {
     return this.#bot.desk.isParked;
   }
 
+  /** BotFather gives the bot another name. Nothing tells the bot of it. */
+  rename(username: string): void {
+    this.#bot.username = username;
+  }
+
   /** BotFather gives the bot a new token; the old one is void. */
   renewToken(): string {
     return this.#bot.renewToken();

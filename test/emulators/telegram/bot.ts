@@ -35,6 +35,8 @@ export class Bot {
   token: string | null;
   instance: Instance = { name: 'cold' };
   readonly account: BotAccount;
+  /** @BotFather may change it at any time. */
+  username: string;
   readonly queue: UpdateQueue;
   readonly allowed = new AllowedUpdates();
   readonly desk: PollDesk;
@@ -52,6 +54,7 @@ export class Bot {
     this.token = account.token;
     this.#issued = account.token;
     this.account = account;
+    this.username = account.username ?? `emulated_${this.id}_bot`;
     this.#platform = platform;
     this.queue = new UpdateQueue(clock, settings);
     this.desk = new PollDesk({
@@ -68,8 +71,8 @@ export class Bot {
   }
 
   get user(): User & { readonly username: string } {
-    const { username = `emulated_${this.id}_bot`, firstName = 'Emulated bot' } = this.account;
-    return { id: this.id, is_bot: true, first_name: firstName, username };
+    const { firstName = 'Emulated bot' } = this.account;
+    return { id: this.id, is_bot: true, first_name: firstName, username: this.username };
   }
 
   profile(): UserFromGetMe {

@@ -15,6 +15,8 @@ export type CallFault =
   | { readonly name: 'html'; readonly status: number; readonly isApplied: boolean }
   | { readonly name: 'empty'; readonly status: number; readonly isApplied: boolean }
   | { readonly name: 'broken-json'; readonly isApplied: boolean }
+  /** The API's own form, written by what stands before the server. */
+  | { readonly name: 'gateway'; readonly refusal: ApiRefusal; readonly isApplied: boolean }
   | { readonly name: 'cut'; readonly isApplied: true }
   | { readonly name: 'drip'; readonly overMs: number; readonly isApplied: true }
   | { readonly name: 'refuse'; readonly refusal: ApiRefusal; readonly isApplied: false };

@@ -105,6 +105,21 @@ export class Faults {
     return this.#call({ name: 'refuse', refusal: asked, isApplied: false }, options);
   }
 
+  /**
+   * The front end got no answer from the server in time, and says so in the form of the API
+   * (tdlib/telegram-bot-api #868). @defaultValue 502, and what was asked is done
+   */
+  gateway(options: AppliedOrder & { readonly status?: number } = {}): FaultOrder {
+    const { status = 502, isApplied = true } = options;
+    const said = new Map([
+      [502, 'Bad Gateway'],
+      [503, 'Service Unavailable'],
+      [504, 'Gateway Timeout'],
+    ]);
+    const refusal = new ApiRefusal(status, said.get(status) ?? 'Internal Server Error');
+    return this.#call({ name: 'gateway', refusal, isApplied }, options);
+  }
+
   /** People get the message, the bot a reset: the outcome is unknown to it. */
   sendLost(options: CallOrder = {}): FaultOrder {
     return this.reset({ method: 'sendMessage', ...options, isApplied: true });

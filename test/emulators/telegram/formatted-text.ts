@@ -26,6 +26,7 @@ const parsers: Readonly<Record<string, (text: string) => FormattedText>> = {
 /** @throws ApiRefusal 400 for markup that cannot be parsed, among others */
 export function formattedText(args: CallArguments, textField: string, entitiesField: string): FormattedText {
   const raw = args.text(textField);
+  if (!raw.isWellFormed()) throw badRequest('strings must be encoded in UTF-8');
   if (Buffer.byteLength(raw) > longestRaw) throw badRequest('text is too long');
   const mode = args.text('parse_mode').toLowerCase();
   const { text, entities } =

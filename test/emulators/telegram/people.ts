@@ -115,6 +115,11 @@ export class ChatHandle {
     return { queryId, updateId: this.#bot.push('callback_query', query, this.#clock.now()) };
   }
 
+  /** An admin deletes a topic; what is sent there is refused from now on. */
+  deleteTopic(thread: number): void {
+    this.room.topics.delete(thread);
+  }
+
   /** A new forum topic. @returns its thread id */
   topic(name: string, options: SayOptions = {}): number {
     const thread = this.room.nextMessageId;

@@ -28,7 +28,7 @@ export class SendDesk {
     const content = formattedText(args, 'text', 'entities');
     const place = this.#place(bot, args);
     checkLength(content.text, longestText, 'message is too long');
-    if (content.text.trim() === '') throw badRequest('text must be non-empty');
+    if (isBlank(content.text)) throw badRequest('text must be non-empty');
     return this.#deliver(bot, place, {
       text: content.text,
       ...(content.entities.length === 0 ? {} : { entities: content.entities }),
@@ -65,7 +65,7 @@ export class SendDesk {
     if (message.from?.id !== bot.id) throw badRequest("message can't be edited");
     if (message.text === undefined) throw badRequest('there is no text in the message to edit');
     checkLength(content.text, longestText, 'message is too long');
-    if (content.text.trim() === '') throw badRequest('text must be non-empty');
+    if (isBlank(content.text)) throw badRequest('text must be non-empty');
     const markup = args.json('reply_markup', 'reply keyboard markup') ?? undefined;
     if (isSameContent(message, content, markup))
       throw badRequest(
@@ -144,6 +144,11 @@ export class SendDesk {
     });
     return message;
   }
+}
+
+/** Blanks, and characters without a form of their own (td, `clean_input_string` and `check_message_text`). */
+function isBlank(text: string): boolean {
+  return text.replace(/[\s\p{Cf}\p{Cc}\u115f\u1160\u2800\u3164\uffa0]|[\u034f\ufe00-\ufe0f]/gu, '') === '';
 }
 
 type ReplyMessage = NonNullable<Message['reply_to_message']>;
