@@ -45,8 +45,8 @@ const activeQuota: Readonly<Record<Scene, { readonly max: number; readonly perMs
   dm: { max: 2, perMs: 86_400_000 },
 };
 
-/** A dotted word is one, too: `README.md` (openclaw-qqbot #39). */
-const looksLikeUrl = /:\/\/|[\p{L}\p{N}_-]\.\p{L}|(?:\d{1,3}\.){3}\d/u;
+/** A dotted word is one, too: `README.md` (openclaw-qqbot #39); with another dot it is none, also behind a scheme. */
+const looksLikeUrl = /:\/\/[\w:[\]-]+(?![\w．])|[\p{L}\p{N}_-]\.\p{L}|(?:\d{1,3}\.){3}\d/u;
 
 /** Mentions and system faces in a guild's text (wiki, openapi/message/message_format). */
 const embedded = /<(?:@!?(?:\d+|everyone)|#\d+|emoji:\d+)>/g;
