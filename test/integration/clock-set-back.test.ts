@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type ConnectionId, connectionId, type WorkerId } from '../../src/model.ts';
 import { putBackAbandoned, type SeenUnlocked } from '../../src/scheduler/abandoned-jobs.ts';
 import { takeAlertsTurn } from '../../src/state/alerts.ts';
-import { pauseBucket } from '../../src/state/buckets.ts';
+import { pauseBuckets } from '../../src/state/buckets.ts';
 import { createBudget } from '../../src/state/budget.ts';
 import { redisNow } from '../../src/state/desired.ts';
 import { cutFutures } from '../../src/state/future-stamps.ts';
@@ -148,7 +148,8 @@ describe('whoever reads an instant', () => {
 
   it('lets a paused bucket rest no longer than the platform said', async () => {
     const { client, keys, at } = place();
-    await pauseBucket(client, keys, ID, 'sends', 5_000, 'rate-limited');
+    const pause = { bucket: 'sends', wider: null, ms: 5_000, told: true };
+    await pauseBuckets(client, keys, ID, 'lane', pause, 'rate-limited');
     await client.pexpire(at.bucketPause('sends'), HOUR);
     const started = await startOne(client, keys, { count: 1, windowMs: 1_000 });
     expect(started.kind === 'wait' ? started.ms : started.kind).toBeLessThanOrEqual(5_000);
