@@ -74,7 +74,7 @@ function expectStorable(event: InboundEvent): void {
 function readQq(text: string): InboundEvent | null {
   const frame = readFrame(text);
   if (frame.kind !== 'dispatch') return null;
-  return toInboundEvent({ raw: text, receivedAt: 1_796_000_000_000, dispatch: frame }, 'B');
+  return toInboundEvent({ raw: text, receivedAt: 1_796_000_000_000, dispatch: frame }, { selfId: 'B', groups: 'all' });
 }
 
 function readTelegram(text: string) {
