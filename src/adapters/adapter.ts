@@ -31,6 +31,12 @@ export interface Adapter {
   accountOf(options: JsonValue): string;
 
   /**
+   * Whether a conversation of this name can be a chat of the platform, so that a message to nowhere is refused at once.
+   * Pure. Left out: any may be one, and the sender decides.
+   */
+  names?(conversation: string): boolean;
+
+  /**
    * Holds the connection until told to stop: dials, authenticates, pumps, reconnects. Transport trouble is handled
    * inside, each new attempt behind `context.gate`; it never ends the hold.
    *

@@ -1,7 +1,9 @@
 /** `holdfast messages …`: what could not be answered or sent, another try for it, and a message of one's own. */
 import { randomUUID } from 'node:crypto';
+import { namesChat } from '../run/adapters.ts';
 import { listDeadMessages, retryDeadMessage } from '../state/dead-messages.ts';
 import { pushMessage } from '../state/push-message.ts';
+import { isBlank } from '../text/blank.ts';
 import { bounded } from '../text/bounded.ts';
 import { EXIT } from './exit-codes.ts';
 import { withReader } from './reading.ts';
@@ -49,17 +51,20 @@ export interface MessageToSend {
 
 export async function sendMessage(file: string | undefined, message: MessageToSend): Promise<number> {
   const { connection, conversation, text, key = randomUUID() } = message;
-  if (text.trim() === '') {
+  if (isBlank(text)) {
     refuse`the text is blank: give one, or write it to standard input`;
     return EXIT.cannotTell;
   }
   const pushed = await withReader(file, ({ client, keys }) =>
-    pushMessage(client, keys, null, { connection, conversation, text, key }),
+    pushMessage(client, keys, namesChat, null, { connection, conversation, text, key }),
   );
   switch (pushed.kind) {
     case 'unknown-connection':
       refuse`there is no connection "${connection}"; "holdfast connections list" names them`;
       return EXIT.notWell;
+    case 'no-chat':
+      refuse`"${conversation}" names no chat of ${pushed.platform}; chats are named as in chat:4711 or c2c:OPENID`;
+      return EXIT.cannotTell;
     case 'repeated':
       write(line`${pushed.id}: was taken before, nothing was done\n`);
       return EXIT.ok;

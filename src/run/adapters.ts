@@ -7,3 +7,8 @@ export function createAdapters(): ReadonlyMap<string, Adapter> {
   const all: Adapter[] = [createQqAdapter(), createTelegramAdapter()];
   return new Map(all.map((adapter) => [adapter.platform, adapter]));
 }
+
+/** Whether a conversation of this name can be a chat of `platform`; of a platform that nobody here knows it can. */
+export function namesChat(platform: string, conversation: string): boolean {
+  return createAdapters().get(platform)?.names?.(conversation) ?? true;
+}

@@ -10,6 +10,7 @@ import type { Web } from '../web/app.ts';
 import type { Access } from '../web/guard.ts';
 import { type Listener, listen } from '../web/listener.ts';
 import { loginLink, makeLoginCode } from '../web/login-code.ts';
+import { namesChat } from './adapters.ts';
 import { openAdminToken } from './admin-token.ts';
 import { ConnectionDesk } from './connection-desk.ts';
 import type { LiveConfig } from './live-config.ts';
@@ -96,6 +97,7 @@ export function startWebRole({ config, live, storage, identity, listener, cwd, l
       keys,
       queues: { connections, turns, deliveries },
       desk: new ConnectionDesk(client, keys, () => live.current.runtime),
+      namesChat,
       timings: config.timings,
       worker: identity.worker,
       holdsConnections: rest.holdsConnections,

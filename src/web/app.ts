@@ -41,6 +41,8 @@ export interface WebOptions extends Pick<ReadinessOptions, 'worker' | 'holdsConn
   readonly timings: StatusTimings;
   /** Adds, changes and removes connections. */
   readonly desk: ConnectionDesk;
+  /** Whether a conversation of this name can be a chat of `platform`. */
+  readonly namesChat: (platform: string, conversation: string) => boolean;
   /** Of this package, for the OpenAPI document. */
   readonly version: string;
   readonly metrics?: MetricsSource;

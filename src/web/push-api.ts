@@ -24,11 +24,16 @@ export interface PushApiOptions {
   readonly client: RedisClient;
   readonly keys: Keys;
   readonly signal: AbortSignal;
+  /** Whether a conversation of this name can be a chat of `platform`. */
+  readonly namesChat: (platform: string, conversation: string) => boolean;
   /** Wakes conversations in which something is to be sent. */
   readonly deliveries: LaneQueue;
 }
 
-export function installPush(root: FastifyInstance, { client, keys, signal, deliveries }: PushApiOptions): void {
+export function installPush(
+  root: FastifyInstance,
+  { client, keys, signal, namesChat, deliveries }: PushApiOptions,
+): void {
   root.withTypeProvider<ZodTypeProvider>().post(
     '/v1/messages',
     {
@@ -50,9 +55,15 @@ export function installPush(root: FastifyInstance, { client, keys, signal, deliv
     },
     async ({ headers, body, log, ip }, reply) => {
       const key = headers['idempotency-key'] ?? randomUUID();
-      const pushed = await askRedis(signal, () => pushMessage(client, keys, deliveries, { ...body, key }));
+      const pushed = await askRedis(signal, () => pushMessage(client, keys, namesChat, deliveries, { ...body, key }));
       if (pushed.kind === 'unknown-connection') {
         throw new HttpProblem(404, `there is no connection "${body.connection}"; GET /api/connections names them`);
+      }
+      if (pushed.kind === 'no-chat') {
+        throw new HttpProblem(
+          400,
+          `conversation: names no chat of ${pushed.platform}; status and events show how they are named`,
+        );
       }
       const { id, kind } = pushed;
       log.info(

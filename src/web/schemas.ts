@@ -29,6 +29,7 @@ import {
   TIMELINE_STATES,
   type TimelineDocument,
 } from '../status/timeline.ts';
+import { isBlank } from '../text/blank.ts';
 import type { Readiness } from './readiness.ts';
 
 const instant = z.iso.datetime().describe("ISO 8601, by Redis's clock.");
@@ -248,7 +249,7 @@ export const pushSchema = z
     text: z
       .string()
       .max(20_000)
-      .refine((text) => text.trim() !== '', 'is blank')
+      .refine((text) => !isBlank(text), 'is blank')
       .describe('Markdown where the platform has markup; divided where it is too long for one message.'),
   })
   .meta({ id: 'Push' });

@@ -14,7 +14,7 @@ import { refusalNotice } from './refusal-notice.ts';
 import { splitSmaller } from './split-smaller.ts';
 
 /** The platform may tell us to wait for so long at most, ms; then it is asked again. */
-export const LONGEST_HOLD_MS = 24 * 3_600_000;
+const LONGEST_HOLD_MS = 24 * 3_600_000;
 
 export interface DeliveryPolicy {
   /** What becomes of a reply whose window is over. */

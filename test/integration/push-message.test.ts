@@ -1,5 +1,6 @@
 /** Messages that nobody asked for: taken once per key, divided as the platform needs it, in order with everything else. */
 import { describe, expect, it, vi } from 'vitest';
+import { namesChat } from '../../src/run/adapters.ts';
 import { pushMessage } from '../../src/state/push-message.ts';
 import { deliveryBench, replyPart, SENT, scriptedSender } from '../support/delivery-bench.ts';
 import { useRedis } from '../support/redis.ts';
@@ -17,7 +18,7 @@ describe('a pushed message', () => {
       addBulk: async ([job]: { data: Parameters<typeof bench.wake>[0] }[]) => job && bench.wake(job.data),
     };
     const push = (key: string, text: string) =>
-      pushMessage(client, keys, waking, { connection: id, conversation: 'c2c:A', text, key });
+      pushMessage(client, keys, () => true, waking, { connection: id, conversation: 'c2c:A', text, key });
     await bench.store([replyPart('c2c:A', 'earlier')]);
     const answers = await Promise.all(Array.from({ length: 5 }, () => push('k1', 'the first line\nthe second line')));
     expect(answers.map(({ kind }) => kind).sort()).toEqual(['queued', ...Array(4).fill('repeated')]);
@@ -33,10 +34,39 @@ describe('a pushed message', () => {
     // Also long after it went out.
     expect(await push('k1', 'the first line\nthe second line')).toEqual({ kind: 'repeated', id: 'push/k1' });
     expect(
-      await pushMessage(client, keys, null, { connection: 'no-such', conversation: 'c', text: 't', key: 'k' }),
+      await pushMessage(client, keys, () => true, null, {
+        connection: 'no-such',
+        conversation: 'c',
+        text: 't',
+        key: 'k',
+      }),
     ).toEqual({
       kind: 'unknown-connection',
     });
+  });
+});
+
+describe('a message to nowhere', () => {
+  it.each([
+    ['qq', 'c2c:OPENID', 'c2c:..'],
+    ['qq', 'group:G-1_2', 'group:a/b'],
+    ['telegram', 'chat:-1001234567890/7', 'chat:../x'],
+    ['telegram', 'chat:5', 'c2c:5'],
+    ['telegram', 'chat:9007199254740991', 'chat:99999999999999999999'],
+  ])('on %s: %s is one, %s is none (L3)', (platform, chat, none) => {
+    expect([namesChat(platform, chat), namesChat(platform, none)]).toEqual([true, false]);
+    expect(namesChat('a platform of tomorrow', none)).toBe(true);
+  });
+
+  it('is refused at once, by name (L3)', async () => {
+    await using bench = await deliveryBench(redis.server);
+    const { client, keys, id } = bench;
+    const asked: unknown[] = [];
+    const isChat = (...of: unknown[]) => asked.push(of) < 0;
+    const message = { connection: id, conversation: 'c2c:..', text: 't', key: 'k' };
+    expect(await pushMessage(client, keys, isChat, null, message)).toMatchObject({ kind: 'no-chat' });
+    expect(asked).toEqual([[expect.any(String), 'c2c:..']]);
+    expect(await bench.active()).toBe(0);
   });
 });
 
@@ -66,6 +96,8 @@ describe('POST /v1/messages', () => {
     expect((await post({ ...message, connection: 'no-such' })).status).toBe(404);
     const blank = await post({ ...message, text: ' \n' });
     expect([blank.status, blank.json().errors]).toEqual([400, [{ path: '/text', message: 'is blank' }]]);
+    const hidden = await post({ ...message, text: '\u200b\u3164' });
+    expect([hidden.status, hidden.json().errors]).toEqual([400, [{ path: '/text', message: 'is blank' }]]);
     expect((await post(message, { authorization: 'Bearer wrong' })).status).toBe(401);
     expect((await post(message, { 'sec-fetch-site': 'cross-site' })).status).toBe(403);
   });

@@ -6,6 +6,7 @@ import type { Queue } from 'bullmq';
 import { pino } from 'pino';
 import { request } from 'undici';
 import type { WorkerId } from '../../src/model.ts';
+import { namesChat } from '../../src/run/adapters.ts';
 import { ConnectionDesk } from '../../src/run/connection-desk.ts';
 import { createKeys } from '../../src/state/keys.ts';
 import { Measurements } from '../../src/state/measurements.ts';
@@ -74,6 +75,7 @@ export async function startWebBench(options: WebBenchOptions) {
   const own: Call['headers'] = options.adminToken === undefined ? { authorization: `Bearer ${OWN_TOKEN}` } : {};
   const listener = await listen({ host: '127.0.0.1', port: 0, onRefused: (why) => measurements.refused(why), log });
   const web = await serveWeb({
+    namesChat,
     listener,
     access: { token, localNamesOnly: options.localNamesOnly ?? true },
     client,

@@ -2,6 +2,7 @@
 
 import { FatalError } from '../../errors.ts';
 import type { Adapter, Capabilities, SenderContext } from '../adapter.ts';
+import { addressNamed } from './address.ts';
 import { createQqApi, type QqApi } from './api.ts';
 import { createTokenProvider, newTokenCache, type TokenCache } from './auth.ts';
 import { diagnoseQq } from './diagnose.ts';
@@ -74,6 +75,7 @@ export function createQqAdapter(): Adapter {
     platform: 'qq',
     capabilities,
     accountOf: (options) => readQqOptions(options).appId,
+    names: (conversation) => addressNamed(conversation) !== null,
     async hold(context) {
       await hold(context, connect(context, readQqOptions(context.options)));
     },

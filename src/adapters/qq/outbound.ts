@@ -12,8 +12,8 @@
 import { explain, GatewayError } from '../../errors.ts';
 import { HttpFailure } from '../../http/client.ts';
 import type { OutboundPart, SendOutcome } from '../../model.ts';
+import { isBlank } from '../../text/blank.ts';
 import type { Sender } from '../adapter.ts';
-import { isBlank } from '../blank.ts';
 import { splitForParts } from '../split.ts';
 import { type Address, addressOf, isV2, pathOf } from './address.ts';
 import type { ApiAnswer, QqApi } from './api.ts';

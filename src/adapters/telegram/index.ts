@@ -1,6 +1,7 @@
 /** The Telegram adapter: the contract of `adapter.ts`, put together from the files beside this one. */
 import { FatalError } from '../../errors.ts';
 import type { Adapter, Capabilities, HoldContext, SenderContext } from '../adapter.ts';
+import { addressNamed } from './address.ts';
 import { createTelegramApi, type TelegramApi } from './api.ts';
 import { diagnoseTelegram } from './diagnose.ts';
 import { hold } from './hold.ts';
@@ -53,6 +54,7 @@ export function createTelegramAdapter(): Adapter {
     platform: 'telegram',
     capabilities,
     accountOf: (options) => readTelegramOptions(options).botId,
+    names: (conversation) => addressNamed(conversation) !== null,
     async hold(context) {
       await hold(context, connect(context));
     },

@@ -9,8 +9,8 @@
 
 import { TransientError } from '../../errors.ts';
 import type { OutboundPart, ReplyHandle, SendOutcome } from '../../model.ts';
+import { isBlank } from '../../text/blank.ts';
 import type { Sender } from '../adapter.ts';
-import { isBlank } from '../blank.ts';
 import { splitForParts } from '../split.ts';
 import { type Address, addressOf, addressOfReply, isPrivate } from './address.ts';
 import { type Answer, type Garbled, inWords, type Refusal, type TelegramApi, type Unanswered } from './api.ts';
