@@ -57,7 +57,7 @@ export function giveUpAt({ part, head, policy }: Pick<Candidate, 'part' | 'head'
 
 /** @returns `null` when the part may be sent now */
 export function judgeBefore(candidate: Candidate): Verdict | null {
-  const { part, head, repeatable } = candidate;
+  const { head, repeatable } = candidate;
   if (head.interrupted && !repeatable) {
     return dead(candidate, 'unknown', 'INTERRUPTED', 'the sending process ended before the platform answered');
   }
