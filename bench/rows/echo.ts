@@ -5,7 +5,7 @@ import { type Contestant, interleave } from '../rounds.ts';
 import type { Bench, Row } from '../row.ts';
 import { type BenchGateway, startGateway } from '../support/gateway.ts';
 import { Holdfast } from '../support/holdfast.ts';
-import { cpuMicros } from '../support/proc.ts';
+import { childrenOf, cpuMicros } from '../support/proc.ts';
 import { startRawClient } from '../support/raw-client.ts';
 import { Stage } from '../support/stage.ts';
 
@@ -48,7 +48,7 @@ export const echo: Row = {
         }),
       ],
       notes: [
-        `Echo: ${BOTS.full} bots with ${CHATS_PER_BOT} chats each (a bot may send 100 replies a second, and Holdfast keeps to that), AOF everysec, one process for connections, one for agent and delivery, one scheduler. Timed at the gateway. Floor: one process on \`ws\` that calls the same echo agent and posts the reply, 16 sockets; a crash loses whatever it had.`,
+        `Echo: ${BOTS.full} bots with ${CHATS_PER_BOT} chats each (a bot may send 100 replies a second, and Holdfast keeps to that), AOF everysec, one process for connections, one for delivery and a child of it for the agent, one scheduler. Timed at the gateway. Floor: one process on \`ws\` that calls the same echo agent and posts the reply, 16 sockets; a crash loses whatever it had.`,
       ],
     };
   },
@@ -64,7 +64,12 @@ async function holdfastSide(bench: Bench, stage: Stage): Promise<Contestant> {
   const messages = holdfast.start('worker', '--roles', 'agent,delivery');
   await messages.ready();
   await gateway.ask('untilLive', { count: bots });
-  return side('Holdfast', bench, gateway, () => [connections.pid, messages.pid, redis.pid]);
+  return side('Holdfast', bench, gateway, () => [
+    connections.pid,
+    messages.pid,
+    ...childrenOf(messages.pid),
+    redis.pid,
+  ]);
 }
 
 async function floorSide(bench: Bench, stage: Stage): Promise<Contestant> {

@@ -5,7 +5,7 @@ import { compare, median } from '../compare.ts';
 import type { Row } from '../row.ts';
 import { startGateway } from '../support/gateway.ts';
 import { Holdfast } from '../support/holdfast.ts';
-import { residentKib } from '../support/proc.ts';
+import { childrenOf, residentKib } from '../support/proc.ts';
 import { rememberedBytes } from '../support/remembered.ts';
 import { Stage } from '../support/stage.ts';
 
@@ -51,7 +51,8 @@ export const soak: Row = {
       const remembered = await rememberedBytes(holdfast);
       const mib = {
         'connections worker': residentKib(connections.pid) / 1_024,
-        'agent and delivery': residentKib(messages.pid) / 1_024,
+        'agent and delivery':
+          [messages.pid, ...childrenOf(messages.pid)].reduce((sum, pid) => sum + residentKib(pid), 0) / 1_024,
         scheduler: residentKib(scheduler.pid) / 1_024,
         Redis: used / 2 ** 20,
         [WITHOUT_IDS]: (used - remembered) / 2 ** 20,

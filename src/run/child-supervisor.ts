@@ -1,6 +1,6 @@
 /**
- * Keeps one child process alive: `up` holds its connections in a child, so that neither an agent's work nor a
- * scheduler's can starve a keepalive, and so that the judge survives the judged.
+ * Keeps one child process alive: `up` holds its connections in a child and asks the agent in another, so that neither an
+ * agent's work nor a scheduler's can starve a keepalive, no agent can stop the judge, and the judge survives the judged.
  *
  * The child's life hangs on the IPC channel: when the parent is gone (even by SIGKILL) the channel closes, and the
  * child hands its connections over and leaves.
@@ -34,6 +34,8 @@ export interface ChildSupervisorOptions {
   readonly name: string;
   readonly script: string;
   readonly args: readonly string[];
+  /** Beside those of this process, for Node itself. */
+  readonly execArgv: readonly string[];
   /** How long its end is followed by nothing, ms: with siblings, which take over first and need the cores for that. */
   readonly restartAfterMs: number;
   /** Called after each unexpected end, before the next start: fence what it held. Must not throw. */
@@ -63,7 +65,10 @@ export function superviseChild(options: ChildSupervisorOptions): SupervisedChild
   });
 
   const liveOnce = async () => {
-    const child = fork(options.script, options.args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const child = fork(options.script, options.args, {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      execArgv: [...process.execArgv, ...options.execArgv],
+    });
     current = child;
     let identity: ChildReady | undefined;
     child.on('message', (message: ChildReady) => {

@@ -54,6 +54,13 @@ export async function declareWorkerDead(deps: DeclareDeadDeps, identity: Identit
   }
 }
 
+/** For a worker that held no connection: it is no longer listed. Never throws. */
+export async function strikeOff({ client, keys, log }: DeclareDeadDeps, identity: Identity): Promise<void> {
+  await workerGone(client, keys, identity).catch((error: unknown) => {
+    log.debug({ reason: explain(error) }, 'a dead worker is listed until its report has aged out');
+  });
+}
+
 /** All of these that the dead worker held. */
 async function takeAll(
   deps: DeclareDeadDeps,

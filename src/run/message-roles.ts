@@ -12,6 +12,7 @@ import { createTurnWorker, TURNS_AT_ONCE } from '../workers/turn-worker.ts';
 import type { CredentialStore } from './credentials.ts';
 import { liveAgent } from './live-agent.ts';
 import type { LiveConfig } from './live-config.ts';
+import type { ProcessIdentity } from './process-identity.ts';
 import type { Role } from './role.ts';
 import type { Storage } from './storage.ts';
 import { SENDERS_SOCKETS, transportsBy } from './transports.ts';
@@ -19,6 +20,7 @@ import { SENDERS_SOCKETS, transportsBy } from './transports.ts';
 export interface MessageRoleOptions {
   readonly config: Config;
   readonly storage: Storage;
+  readonly identity: ProcessIdentity;
   readonly adapters: ReadonlyMap<string, Adapter>;
   readonly live: LiveConfig;
   readonly credentials: CredentialStore;
@@ -31,7 +33,7 @@ export interface MessageRoleOptions {
 const AGENT_NAME = 'main';
 
 export function startAgentRole(options: MessageRoleOptions): Role & { standing(): AgentReport } {
-  const { config, live, storage, adapters, credentials, safeguards, measurements, log } = options;
+  const { config, live, storage, identity, adapters, credentials, safeguards, measurements, log } = options;
   const agent = liveAgent(live);
   const worker = createTurnWorker({
     address: storage.address,
@@ -39,6 +41,7 @@ export function startAgentRole(options: MessageRoleOptions): Role & { standing()
     turns: storage.turns,
     deliveries: storage.deliveries,
     agent,
+    self: identity.presence,
     maxReplyParts: () => live.current.agent.maxReplyParts,
     adapters,
     credentialsOf: (connection) => credentials.of(connection),

@@ -1,6 +1,6 @@
 /**
  * One foreground process: opens Redis, starts its roles, says that it is ready, and drains them when asked to. `up`,
- * `worker` and `scheduler` differ only in which roles they name and whether connections live in a child process.
+ * `worker` and `scheduler` differ only in which roles they name and which of them live in child processes.
  */
 import type { Logger } from 'pino';
 import { controllerForMany, settledWithin } from '../async/abort.ts';
@@ -13,10 +13,10 @@ import { RedisClock } from '../state/redis-clock.ts';
 import type { Safeguards } from '../state/safeguards.ts';
 import type { Listener } from '../web/listener.ts';
 import { createAdapters } from './adapters.ts';
-import { type ChildReady, superviseChild, type ToChild } from './child-supervisor.ts';
+import { type ChildReady, type SupervisedChild, superviseChild, type ToChild } from './child-supervisor.ts';
 import { startConnectionsRole } from './connections-role.ts';
 import { CredentialStore } from './credentials.ts';
-import { declareWorkerDead } from './declare-worker-dead.ts';
+import { declareWorkerDead, strikeOff } from './declare-worker-dead.ts';
 import { desiredFromConfig } from './desired-from-config.ts';
 import { type Foreground, foreground, reportUncaught } from './foreground.ts';
 import { keepDesired, writeDesired } from './keep-desired.ts';
@@ -37,8 +37,8 @@ export interface ServeOptions {
   readonly config: Config;
   /** Roles in this process. */
   readonly roles: readonly RoleName[];
-  /** Child processes that do the work instead; `null`: everything in this process. */
-  readonly children: { readonly count: number; readonly script: string; readonly args: readonly string[] } | null;
+  /** What runs in child processes. */
+  readonly children: readonly ChildGroup[];
   /** This process is such a child: its readiness and its end are its parent's business. */
   readonly supervised: boolean;
   /** Most connections this worker holds at once. */
@@ -50,6 +50,16 @@ export interface ServeOptions {
   /** What `log` said about connections. */
   readonly journal: LogJournal;
   readonly log: Logger;
+}
+
+/** Child processes that are alike. */
+export interface ChildGroup {
+  readonly roles: readonly RoleName[];
+  readonly count: number;
+  readonly script: string;
+  readonly args: readonly string[];
+  /** For Node itself. */
+  readonly execArgv: readonly string[];
 }
 
 /** @returns the exit code: 0 after a drain, 2 when Redis or the configuration is unfit, or a port is taken */
@@ -195,7 +205,7 @@ function startRoles(
   const records = new RecordWatch(live, log);
   const parts: Pick<Role, 'ready' | 'drain'>[] = [];
   if (roles.includes('scheduler')) parts.push(startSchedulerRole({ config, live, storage, identity, records, log }));
-  const messages = { config, live, storage, adapters, credentials, safeguards, measurements, log };
+  const messages = { config, live, storage, identity, adapters, credentials, safeguards, measurements, log };
   if (roles.includes('agent')) agent = startAgentRole(messages);
   if (roles.includes('delivery')) delivery = startDeliveryRole(messages);
   parts.push(...[agent, delivery].filter((part) => part !== undefined));
@@ -223,31 +233,14 @@ function startRoles(
     presence = () => role.isSeen;
     parts.push(role);
   }
-  for (let n = 1; n <= (options.children?.count ?? 0); n += 1) {
-    const child = superviseChild({
-      name: `child ${n}`,
-      script: options.children?.script ?? '',
-      args: options.children?.args ?? [],
-      restartAfterMs: options.children?.count === 1 ? 0 : SIBLINGS_FIRST_MS,
-      onDeath: (dead, reason) =>
-        declareWorkerDead(
-          {
-            client: storage.patient,
-            keys: storage.keys,
-            queue: storage.connections,
-            configured: config.connections.map(({ id }) => id),
-            log,
-          },
-          dead,
-          reason,
-        ),
-      log,
-    });
-    live.onAsk(() => child.reload());
-    parts.push(child);
+  for (const group of options.children) {
+    for (const child of superviseGroup(group, { storage, config, log })) {
+      live.onAsk(() => child.reload());
+      parts.push(child);
+    }
   }
   if (listener !== null) {
-    const holdsConnections = roles.includes('connections') || options.children !== null;
+    const holdsConnections = [{ roles }, ...options.children].some((each) => each.roles.includes('connections'));
     const others = Promise.all(parts.map((part) => part.ready));
     parts.push(
       startWebRole({ config, live, storage, identity, listener, cwd: options.cwd, holdsConnections, others, log }),
@@ -278,6 +271,30 @@ function startRoles(
   const journal = keepJournal({ journal: options.journal, client: storage.fenced, keys: storage.keys, log }, ended);
   const background = [reporter.run(ended), gauge.watch({ signal: ended }), desired, live.watch(ended), journal];
   return { parts, reporter, background: Promise.all(background) };
+}
+
+function superviseGroup(
+  { roles, count, ...program }: ChildGroup,
+  { storage, config, log }: { readonly storage: Storage; readonly config: Config; readonly log: Logger },
+): SupervisedChild[] {
+  const deps = {
+    client: storage.patient,
+    keys: storage.keys,
+    queue: storage.connections,
+    configured: config.connections.map(({ id }) => id),
+    log,
+  };
+  const name = roles.includes('connections') ? 'child' : roles.join(', ');
+  return Array.from({ length: count }, (_, index) =>
+    superviseChild({
+      ...program,
+      name: `${name} ${index + 1}`,
+      restartAfterMs: count === 1 ? 0 : SIBLINGS_FIRST_MS,
+      onDeath: (dead, reason) =>
+        roles.includes('connections') ? declareWorkerDead(deps, dead, reason) : strikeOff(deps, dead),
+      log,
+    }),
+  );
 }
 
 /** @returns the name of the data in Redis */

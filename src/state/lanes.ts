@@ -35,13 +35,15 @@ export type BegunTurn =
   | { readonly kind: 'over' }
   /** The turn was postponed. */
   | { readonly kind: 'waiting'; readonly forMs: number }
+  /** Somebody has taken it, and may be at work on it. */
+  | { readonly kind: 'held'; readonly runner: string; readonly foundForMs: number }
   | Turn;
 
 export interface Turn {
   readonly kind: 'turn';
   readonly token: number;
   readonly id: string;
-  /** How often it was taken and neither ended nor postponed. */
+  /** How often whoever took it died before it was ended or postponed. */
   readonly crashes: number;
   /** How often it was postponed after an attempt. */
   readonly attempt: number;
@@ -93,8 +95,9 @@ const yieldScript = loadScript('yield-lane');
 const retry = loadScript('retry-letter');
 
 /**
- * @param options.runner - unique per taking; repeating the call with the same one counts no crash
+ * @param options.runner - unique per taking; repeating the call with the same one takes it once
  * @param options.turnId - the id of the turn if this call freezes a new one
+ * @param options.from - who took the turn, and is known not to be at work on it any more: that counts as a crash
  */
 export async function beginTurn(
   client: RedisClient,
@@ -106,18 +109,20 @@ export async function beginTurn(
     readonly turnId: string;
     readonly maxMessages: number;
     readonly historyEntries: number;
+    readonly from?: string | null;
   },
 ): Promise<BegunTurn> {
   const at = keys.connection(connection);
-  const { activation, runner, turnId, maxMessages, historyEntries } = options;
+  const { activation, runner, turnId, maxMessages, historyEntries, from } = options;
   const answer = (await runScript(
     client,
     begin,
     [at.laneState(lane), at.lane(lane), at.laneHistory(lane), at.activeLanes, at.desired],
-    [activation, lane, runner, turnId, maxMessages, historyEntries],
+    [activation, lane, runner, turnId, maxMessages, historyEntries, from ?? ''],
   )) as
     | ['removed' | 'over']
     | ['waiting', number]
+    | ['held', string, number]
     | ['turn', number, string, number, number, string, string, string[], string[]];
   switch (answer[0]) {
     case 'removed':
@@ -125,6 +130,8 @@ export async function beginTurn(
       return { kind: answer[0] };
     case 'waiting':
       return { kind: 'waiting', forMs: answer[1] };
+    case 'held':
+      return { kind: 'held', runner: answer[1], foundForMs: answer[2] };
     case 'turn': {
       const [, token, id, crashes, attempt, now, wanted, entries, history] = answer;
       const said = history.map((text) => JSON.parse(text) as HistoryEntry);

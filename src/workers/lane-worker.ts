@@ -35,6 +35,8 @@ export interface LaneWorkerOptions {
   /** Lock of a job, ms: a crashed worker's lanes rest for at most this and {@link stalledCheckMs}. */
   readonly lockMs: number;
   readonly stalledCheckMs: number;
+  /** A job whose lock is lost may still be ours to finish, when nobody else has begun it. @defaultValue it is not */
+  isOurs?(job: LaneJobData): Promise<boolean>;
   /** A job whose lock is lost is cut. False only in a demonstration of what fencing prevents. */
   readonly cutWhenOvertaken: boolean;
   run(job: LaneJobData, stop: LaneStop): Promise<LaneEnd>;
@@ -59,9 +61,10 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
   const { log, queue } = options;
   let closing: Promise<void> | undefined;
   const draining = () => closing !== undefined;
+  // Beside BullMQ's own: it knows one run per job, and of a job whose lock was lost there may be two.
+  const running = new Set<RunningJob>();
 
-  // Three declared parameters: BullMQ hands the signal to no other processor.
-  const process = async (job: Job<LaneJobData>, token: string | undefined, signal: AbortSignal | undefined) => {
+  const process = async (job: Job<LaneJobData>, token: string | undefined) => {
     if (!isLaneJob(job.data)) {
       log.warn(
         { event: 'lane.phantom-job', queue, job: job.id },
@@ -69,13 +72,17 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
       );
       return;
     }
-    const stop = { signal: signal ?? new AbortController().signal, draining };
+    const cut = new AbortController();
+    const run: RunningJob = { id: job.id, data: job.data, cut, lostLock: false };
+    const stop = { signal: cut.signal, draining };
+    running.add(run);
     const end = await options.run(job.data, stop).catch((error: unknown): LaneEnd => {
       const facts = { queue, connection: job.data.connectionId, lane: job.data.lane };
       if (stop.signal.aborted) log.info({ event: 'lane.cut', ...facts, reason: explain(error) }, 'a lane job was cut');
       else log.error({ event: 'lane.failed', ...facts, err: error }, 'a lane job failed; it is tried again');
       return { kind: 'again', afterMs: stop.signal.aborted ? 0 : AFTER_FAILURE_MS };
     });
+    running.delete(run);
     if (end.kind === 'again') await putBack(job, token, end.afterMs, log);
   };
 
@@ -98,14 +105,13 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
   worker.on('error', (error) => log.debug({ queue, reason: explain(error) }, 'BullMQ'));
   worker.on('lockRenewalFailed', (jobs: string[]) => {
     if (!options.cutWhenOvertaken) return;
-    // BullMQ itself does not abort the processor.
-    for (const job of jobs) worker.cancelJob(job, abortReason(new FencedError('the job was taken over')));
+    for (const run of running) if (run.id !== undefined && jobs.includes(run.id)) void cutIfOvertaken(run, options);
   });
 
   return {
     ready: worker.waitUntilReady().then(() => undefined),
     close({ deadlineMs }) {
-      closing ??= closeWorker(worker, deadlineMs, log);
+      closing ??= closeWorker(worker, running, deadlineMs, log);
       return closing;
     },
   };
@@ -122,17 +128,34 @@ async function putBack(job: Job, token: string | undefined, afterMs: number, log
   throw new DelayedError();
 }
 
-async function closeWorker(worker: Worker, deadlineMs: number, log: Logger): Promise<void> {
-  const closed = worker.close();
-  if (await settledWithin(closed, deadlineMs)) return;
-  worker.cancelAllJobs(abortReason(new ProcessStopping('the worker stops')));
-  if (await settledWithin(closed, CUT_GRACE_MS)) return;
-  log.warn({ event: 'lane.close-late' }, 'jobs did not end in time; they come back when their locks run out');
+interface RunningJob {
+  readonly id: string | undefined;
+  readonly data: LaneJobData;
+  readonly cut: AbortController;
+  lostLock: boolean;
 }
 
-/** BullMQ types abort reasons as text, but hands on what it gets; ours are errors with a class. */
-function abortReason(error: Error): string {
-  return error as unknown as string;
+/** Never throws: while Redis does not say, nothing is cut, and the next renewal that fails asks again. */
+async function cutIfOvertaken(run: RunningJob, { isOurs, log, queue }: LaneWorkerOptions): Promise<void> {
+  const ours = await isOurs?.(run.data).catch(() => true);
+  if (ours !== true) return run.cut.abort(new FencedError('the job was taken over'));
+  if (run.lostLock) return;
+  run.lostLock = true;
+  const facts = { event: 'lane.lock-lost', queue, connection: run.data.connectionId, lane: run.data.lane };
+  log.warn(facts, 'a job lock ran out, as when this process stood still; the work is still ours, and goes on');
+}
+
+async function closeWorker(
+  worker: Worker,
+  running: ReadonlySet<RunningJob>,
+  deadlineMs: number,
+  log: Logger,
+): Promise<void> {
+  const closed = worker.close();
+  if (await settledWithin(closed, deadlineMs)) return;
+  for (const { cut } of running) cut.abort(new ProcessStopping('the worker stops'));
+  if (await settledWithin(closed, CUT_GRACE_MS)) return;
+  log.warn({ event: 'lane.close-late' }, 'jobs did not end in time; they come back when their locks run out');
 }
 
 function isLaneJob(data: LaneJobData | undefined): data is LaneJobData {

@@ -19,6 +19,7 @@ import { insist } from '../state/insist.ts';
 import type { Keys } from '../state/keys.ts';
 import { addLaneJobs, type LaneQueue } from '../state/lane-jobs.ts';
 import {
+  type BegunTurn,
   beginTurn,
   commitTurn,
   countCut,
@@ -35,7 +36,8 @@ import type { Safeguards } from '../state/safeguards.ts';
 import { boundReplies, type Shown } from './cut-answer.ts';
 import type { LaneEnd, LaneStop } from './lane-worker.ts';
 import { planReplies } from './reply-plan.ts';
-import { isOver, MAX_CRASHES, sendsLate, sortTurn, type TurnMessage, turnLetter } from './sort-turn.ts';
+import { isOver, MAX_STARTS, sendsLate, sortTurn, type TurnMessage, turnLetter } from './sort-turn.ts';
+import type { TurnRunners } from './turn-runners.ts';
 import type { Typing } from './typing.ts';
 
 export interface LaneDeps {
@@ -50,6 +52,7 @@ export interface LaneDeps {
   readonly safeguards: Safeguards;
   readonly backoff: BackoffPolicy;
   readonly typing: Typing;
+  readonly runners: TurnRunners;
   /** Most parts of the answer to one message. */
   maxReplyParts(): number;
   /** A turn was ended `ms` after it was taken; must not throw. */
@@ -68,6 +71,8 @@ const HISTORY_MS = 24 * 3_600_000;
 const ELSEWHERE_MS = 5_000;
 /** An agent's wish for a longer wait is cut to this, ms. */
 const MAX_WAIT_MS = 15 * 60_000;
+/** Whether somebody else is still at work on a turn is looked at again after this, ms. */
+const HELD_MS = 1_000;
 /** How long letting go of a turn is tried when the process stops, ms. */
 const LET_GO_MS = 1_000;
 
@@ -75,7 +80,8 @@ const DONE: LaneEnd = { kind: 'done' };
 
 /** @throws the signal's reason when it aborts because the job is somebody else's now */
 export async function runLane(deps: LaneDeps, job: LaneJobData, stop: LaneStop): Promise<LaneEnd> {
-  return await new LaneRun(deps, job, stop).run();
+  using run = deps.runners.begin();
+  return await new LaneRun(deps, job, stop, run.runner).run();
 }
 
 /** A turn that was taken, and who can reply for its connection. */
@@ -92,8 +98,10 @@ class LaneRun {
   readonly #stop: LaneStop;
   readonly #at: LaneRef;
   readonly #log: Logger;
+  readonly #runner: string;
 
-  constructor(deps: LaneDeps, job: LaneJobData, stop: LaneStop) {
+  constructor(deps: LaneDeps, job: LaneJobData, stop: LaneStop, runner: string) {
+    this.#runner = runner;
     this.#deps = deps;
     this.#job = job;
     this.#stop = stop;
@@ -118,21 +126,41 @@ class LaneRun {
       const end =
         route.kind === 'none'
           ? await this.#leaveToOthers(begun, route.reason)
-          : await this.#take({ turn: begun, route, takenAt });
+          : await this.#takeOnce({ turn: begun, route, takenAt });
       if (end !== 'next') return end;
     }
   }
 
-  #begin() {
-    const { client, keys, agent } = this.#deps;
+  /** Takes the next turn, also from whoever is known not to be at work on it any more. */
+  async #begin(): Promise<Exclude<BegunTurn, { kind: 'held' }>> {
+    const { client, keys, agent, runners } = this.#deps;
     const options = {
       activation: this.#job.activation,
-      runner: randomUUID(),
+      runner: this.#runner,
       turnId: randomUUID(),
       maxMessages: agent.maxMessagesPerTurn,
       historyEntries: agent.historyMessages,
     };
-    return insist(this.#stop.signal, () => beginTurn(client, keys, this.#at, options));
+    for (let from: string | null = null; ; ) {
+      const begun = await insist(this.#stop.signal, () => beginTurn(client, keys, this.#at, { ...options, from }));
+      if (begun.kind !== 'held') return begun;
+      const { runner, foundForMs } = begun;
+      if (await runners.isAtWork(runner, foundForMs)) {
+        if (foundForMs === 0)
+          this.#log.info({ event: 'turn.at-work', runner }, 'somebody is still at work on the turn');
+        return { kind: 'waiting', forMs: HELD_MS };
+      }
+      from = runner;
+    }
+  }
+
+  /** A turn whose process died at all starts but one may be why: it is started while no other such turn is. */
+  async #takeOnce(taken: Taken): Promise<LaneEnd | 'next'> {
+    const { crashes } = taken.turn;
+    if (crashes !== MAX_STARTS - 1 || this.#deps.runners.mayStartLast(this.#runner)) return await this.#take(taken);
+    const reason = 'its last start waits for that of another turn';
+    const held = await this.#postpone(taken.turn, { forMs: HELD_MS, counts: false, reason });
+    return held ? { kind: 'again', afterMs: HELD_MS } : DONE;
   }
 
   async #leaveToOthers(turn: Turn, reason: string): Promise<LaneEnd> {
@@ -265,7 +293,7 @@ class LaneRun {
     const facts = { event: 'turn.agent-failed', turn: turn.id, attempt: turn.attempt + 1, err: error };
     const isKnown = error instanceof GatewayError;
     // A defect of ours or the agent's is given as many tries as a crash.
-    const givesUp = isKnown ? error.disposition !== 'retry' : turn.attempt + 1 >= MAX_CRASHES;
+    const givesUp = isKnown ? error.disposition !== 'retry' : turn.attempt + 1 >= MAX_STARTS;
     if (givesUp) {
       const [outcome, code] = isKnown ? (['agent-refused', error.code] as const) : (['crashed', 'BUG'] as const);
       this.#log.error(facts, 'the agent will not answer; the messages are kept as dead letters');

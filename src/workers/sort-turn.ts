@@ -18,8 +18,8 @@ export interface SortedTurn {
   readonly letters: readonly NewDeadLetter[];
 }
 
-/** The same turn is taken this often after a crash; then its messages become dead letters. */
-export const MAX_CRASHES = 5;
+/** A turn is started so often while the process that runs it dies, or our own code fails; then it is ended. */
+export const MAX_STARTS = 3;
 
 export function sortTurn(
   turn: Pick<Turn, 'entries' | 'crashes' | 'now'>,
@@ -34,8 +34,8 @@ export function sortTurn(
       letters.push(
         turnLetter(lane, { event: UNREADABLE, entry }, 'crashed', 'UNREADABLE', 'the stored message cannot be read'),
       );
-    } else if (turn.crashes >= MAX_CRASHES) {
-      const reason = `its turn ended ${turn.crashes} times without a result, as after a crash`;
+    } else if (turn.crashes >= MAX_STARTS) {
+      const reason = `the process that ran its turn died ${turn.crashes} times`;
       letters.push(turnLetter(lane, { event, entry }, 'crashed', 'TURN_CRASHED', reason));
     } else if (isLate(event.reply, turn.now) && !sendsLate(event, lateReply)) {
       const reason = 'its reply window closed before the agent could be asked';

@@ -1,19 +1,23 @@
 /** Serves the queue `turns`: each job is one activation of one conversation's lane, handed to the agent turn by turn. */
+import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Adapter } from '../adapters/adapter.ts';
 import type { Agent } from '../agents/agent.ts';
 import type { BackoffPolicy } from '../async/backoff.ts';
 import { type Clock, systemClock } from '../async/clock.ts';
 import { explain } from '../errors.ts';
+import { connectionId } from '../model.ts';
 import type { DesiredConnection } from '../state/desired.ts';
 import type { Keys } from '../state/keys.ts';
 import type { LaneQueue } from '../state/lane-jobs.ts';
 import type { Measurements } from '../state/measurements.ts';
+import { connectedProcesses } from '../state/presence.ts';
 import { openRedis, type RedisAddress } from '../state/redis.ts';
 import { ALL_SAFEGUARDS, type Safeguards } from '../state/safeguards.ts';
 import { createLaneWorker, type LaneWorker } from './lane-worker.ts';
 import { type LaneDeps, type LaneSender, runLane } from './run-lane.ts';
 import { createSenders, type SendersOptions } from './senders.ts';
+import { TurnRunners } from './turn-runners.ts';
 import { Typing } from './typing.ts';
 
 export interface TurnWorkerOptions {
@@ -30,6 +34,8 @@ export interface TurnWorkerOptions {
   readonly turns: LaneQueue;
   readonly deliveries: LaneQueue;
   readonly log: Logger;
+  /** This process, as its connections to Redis are named: `<worker>#<incarnation>`. @defaultValue nobody can tell whose a turn is */
+  readonly self?: string;
   /** Shown in Bull Board. @defaultValue `agent` */
   readonly name?: string;
   /** @defaultValue the system's clock */
@@ -58,10 +64,12 @@ const TURN_BACKOFF: BackoffPolicy = { baseMs: 1_000, capMs: 60_000, factor: 2 };
 
 export function createTurnWorker(options: TurnWorkerOptions): LaneWorker {
   const { address, keys, agent, turns, deliveries, log, adapters } = options;
-  const client = openRedis(address, 'fenced', 'holdfast:agent', (error) => {
+  const self = options.self ?? `unnamed#${randomBytes(6).toString('hex')}`;
+  const client = openRedis(address, 'fenced', `holdfast:agent:${self}`, (error) => {
     log.debug({ reason: explain(error) }, 'turn worker: Redis');
   });
   const senders = createSenders({ ...options, clock: options.clock ?? systemClock });
+  const runners = new TurnRunners({ self, connected: () => connectedProcesses(client) });
   const deps: LaneDeps = {
     client,
     keys,
@@ -74,6 +82,7 @@ export function createTurnWorker(options: TurnWorkerOptions): LaneWorker {
     took: (platform, ms) => options.measurements?.took('turn', platform, ms),
     backoff: options.backoff ?? TURN_BACKOFF,
     typing: new Typing({ log }),
+    runners,
     maxReplyParts: options.maxReplyParts ?? (() => 10),
   };
   const worker = createLaneWorker({
@@ -86,6 +95,11 @@ export function createTurnWorker(options: TurnWorkerOptions): LaneWorker {
     lockMs: options.lockMs ?? 10_000,
     stalledCheckMs: options.stalledCheckMs ?? 1_000,
     cutWhenOvertaken: (options.safeguards ?? ALL_SAFEGUARDS).fence,
+    // The job lock of a process that stood still ran out; the turn may be its own all the same.
+    async isOurs({ connectionId: id, lane }) {
+      const runner = await client.hget(keys.connection(connectionId(id)).laneState(lane), 'runner');
+      return runner === null || runner === '' || runners.isRunning(runner);
+    },
     run: (job, stop) => runLane(deps, job, stop),
   });
   return {

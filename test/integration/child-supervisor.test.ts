@@ -25,6 +25,7 @@ it('a child that ends at once is started ever later, each death is told, and a d
     name: 'child 1',
     script,
     args: [],
+    execArgv: [],
     restartAfterMs: 0,
     onDeath: async ({ worker }, reason) => void deaths.push(`${worker}: ${reason}`),
     log,

@@ -33,6 +33,8 @@ export class Invariants {
   /** Per chat, the number of the message stored last. */
   readonly #lastStored = new Map<string, number>();
   readonly #turnOf = new Map<string, string>();
+  /** Processes whose agent was asked and has not answered, by turn. */
+  readonly #atWork = new Map<string, Set<Process>>();
   readonly #attachedAt = new Map<ConnectionId, number>();
 
   constructor(sim: Sim) {
@@ -61,8 +63,14 @@ export class Invariants {
     this.violate('P3', `${process.name} sent a frame for ${id} after its lease had run out`);
   }
 
-  /** An agent was asked. */
-  asked(id: ConnectionId, turn: string, messages: readonly InboundEvent[]): void {
+  /** An agent is asked, until the returned handle is disposed of. */
+  asked(id: ConnectionId, turn: string, messages: readonly InboundEvent[], process: Process): Disposable {
+    const others = this.#atWork.get(turn) ?? new Set();
+    this.#atWork.set(turn, others);
+    for (const other of others) {
+      if (other.state !== 'dead') this.violate('P8', `${process.name} runs turn ${turn} beside ${other.name}`);
+    }
+    others.add(process);
     for (const { text } of messages) {
       const name = `${id} ${text}`;
       const before = this.#turnOf.get(name);
@@ -70,6 +78,7 @@ export class Invariants {
       this.#turnOf.set(name, turn);
       if (!this.#stored.has(name)) this.violate('P2', `the agent saw ${name}, which is not stored`);
     }
+    return { [Symbol.dispose]: () => void others.delete(process) };
   }
 
   // Redis

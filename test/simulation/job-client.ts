@@ -154,6 +154,8 @@ export interface StockWorkerOptions {
     job: LaneJobData,
     signal: AbortSignal,
   ): Promise<{ readonly kind: 'done' } | { readonly kind: 'again'; readonly afterMs: number }>;
+  /** Whether a job whose lock was lost is not taken over. @defaultValue it is */
+  isOurs?(job: LaneJobData): Promise<boolean>;
   /** Reason for which a job that was taken over is cut. */
   overtaken(): Error;
 }
@@ -161,7 +163,10 @@ export interface StockWorkerOptions {
 export class StockWorker {
   readonly #options: StockWorkerOptions;
   readonly #fetcher: Fetcher;
-  readonly #running = new Map<string, { readonly token: string; readonly cut: AbortController }>();
+  readonly #running = new Map<
+    string,
+    { readonly token: string; readonly cut: AbortController; readonly data: LaneJobData }
+  >();
   #fetched = 0;
 
   constructor(options: StockWorkerOptions) {
@@ -192,9 +197,9 @@ export class StockWorker {
   async #process({ id, data }: FetchedJob, token: string): Promise<void> {
     const { user, run } = this.#options;
     const cut = new AbortController();
-    const mine = { token, cut };
+    const mine = { token, cut, data: JSON.parse(data) as LaneJobData };
     this.#running.set(id, mine);
-    const end = await run(JSON.parse(data) as LaneJobData, cut.signal).catch(
+    const end = await run(mine.data, cut.signal).catch(
       () => ({ kind: 'again', afterMs: cut.signal.aborted ? 0 : 1_000 }) as const,
     );
     if (this.#running.get(id) === mine) this.#running.delete(id);
@@ -209,12 +214,14 @@ export class StockWorker {
   }
 
   async #renew(): Promise<void> {
-    const { user, lockMs, overtaken } = this.#options;
+    const { user, lockMs, overtaken, isOurs } = this.#options;
     const held = [...this.#running];
     if (held.length === 0) return;
     const ids = held.map(([id]) => id);
     const tokens = held.map(([, { token }]) => token);
     const lost = await user.pipe.ask((server) => user.scripts.extendLocks(server, ids, tokens, lockMs));
-    for (const [id, { cut }] of held) if (lost.includes(id)) cut.abort(overtaken());
+    for (const [id, { cut, data }] of held) {
+      if (lost.includes(id) && (await isOurs?.(data).catch(() => true)) !== true) cut.abort(overtaken());
+    }
   }
 }

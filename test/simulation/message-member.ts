@@ -2,10 +2,13 @@
 import type { Agent } from '../../src/agents/agent.ts';
 import { sleep } from '../../src/async/abort.ts';
 import { FencedError, TransientError } from '../../src/errors.ts';
+import { connectionId } from '../../src/model.ts';
+import { connectedProcesses } from '../../src/state/presence.ts';
 import { ConnectionSlots } from '../../src/workers/connection-slots.ts';
 import { deliverOutbox } from '../../src/workers/deliver-outbox.ts';
 import { runLane } from '../../src/workers/run-lane.ts';
 import { createSenders } from '../../src/workers/senders.ts';
+import { TurnRunners } from '../../src/workers/turn-runners.ts';
 import { Typing } from '../../src/workers/typing.ts';
 import { credentialsWith } from '../support/credentials.ts';
 import { openDirect } from '../support/direct-transport.ts';
@@ -20,7 +23,7 @@ export function runMessages(
   sim: Sim,
   invariants: Invariants,
   member: Member,
-  { fenced, user, worker, log }: Tools,
+  { fenced, user, worker, incarnation, log }: Tools,
 ): void {
   const { settings, keys, mutation } = sim;
   const { clock } = member.process;
@@ -34,7 +37,11 @@ export function runMessages(
   const safeguards = safeguardsWith(mutation);
   const name = (id: string) => mutateJobId(mutation, id);
   const [turns, deliveries] = [laneQueue(user('turns'), name), laneQueue(user('deliveries'), name)];
-  const agent = simAgent(sim, invariants);
+  const self = `${worker}#${incarnation}`;
+  // The kernel closes its connections when it dies, and keeps them while it is frozen.
+  sim.server.connected.add(self);
+  member.process.onDeath(() => sim.server.connected.delete(self));
+  const agent = simAgent(sim, invariants, member);
   const backoff = { baseMs: 300, capMs: 2_000, factor: 2 };
   const common = {
     name: `${worker}.i1`,
@@ -44,9 +51,18 @@ export function runMessages(
     overtaken: () => new FencedError('the job was taken over'),
   };
   const typing = new Typing({ log });
+  const runners = new TurnRunners({
+    self,
+    connected: () => connectedProcesses(fenced),
+    patienceMs: mutation === 'turn-runner' ? 0 : settings.turnPatienceMs,
+  });
   new StockWorker({
     ...common,
     user: user('turns'),
+    async isOurs({ connectionId: id, lane }) {
+      const runner = await fenced.hget(keys.connection(connectionId(id)).laneState(lane), 'runner');
+      return runner === null || runner === '' || runners.isRunning(runner);
+    },
     run: (job, signal) =>
       runLane(
         {
@@ -63,6 +79,7 @@ export function runMessages(
           safeguards,
           backoff,
           typing,
+          runners,
           maxReplyParts: () => 10,
         },
         job,
@@ -95,14 +112,14 @@ export function runMessages(
 }
 
 /** Thinks for a while and answers each message with `re: <text>`, some in two parts. */
-function simAgent(sim: Sim, invariants: Invariants): Agent {
+function simAgent(sim: Sim, invariants: Invariants, { process }: Member): Agent {
   return {
     kind: 'sim',
     maxMessagesPerTurn: 3,
     historyMessages: 0,
     timeoutMs: 5_000,
     async reply({ id, messages, connectionId }, { signal }) {
-      invariants.asked(connectionId, id, messages);
+      using _atWork = invariants.asked(connectionId, id, messages, process);
       await sleep(sim.random.between(1, sim.agentMs), { signal });
       if (sim.random.chance(sim.agentBusy)) throw new TransientError('AGENT_FAILED', 'the agent is busy');
       return messages.map((to) => ({ to, text: partsOf(to.text).join('|') }));

@@ -23,6 +23,8 @@ export const MUTATIONS = [
   'abandoned-jobs',
   /** A postponed turn waits until its instant, also when the clock was set back. */
   'postponed-turn',
+  /** A turn is taken from whoever is at work on it, as soon as its job lock ran out. */
+  'turn-runner',
 ] as const;
 
 export type Mutation = (typeof MUTATIONS)[number];

@@ -9,6 +9,8 @@ export interface Settings {
   readonly presenceGapMs: number;
   readonly jobLockMs: number;
   readonly turnLockMs: number;
+  /** Longer than any freeze. */
+  readonly turnPatienceMs: number;
   readonly stalledEveryMs: number;
   readonly dialTimeoutMs: number;
   readonly drainMs: number;
@@ -35,6 +37,7 @@ export function drawSettings(random: Random): Settings {
     presenceGapMs: 300,
     jobLockMs: 2 * leaseMs + random.int(2_000, 10_000),
     turnLockMs: random.pick([2_000, 4_000]),
+    turnPatienceMs: 3 * leaseMs + 1_000,
     stalledEveryMs: random.pick([500, 900]),
     dialTimeoutMs: 1_500,
     drainMs: 1_500,

@@ -74,7 +74,7 @@ describe('a running `up` with two holding processes', () => {
     const refused = async () => (await installation.status()).workers.map(({ configRefused }) => configRefused);
     await waitUntil('every process to say so', async () => {
       const all = await refused();
-      return all.length === 3 && all.every((one) => one?.includes('conections: is not a known key'));
+      return all.length === 4 && all.every((one) => one?.includes('conections: is not a known key'));
     });
     expect(up.lines.filter(({ event }) => event === 'config.refused')).toHaveLength(1);
     expect(await identityOf('qq-main')).toEqual(before);

@@ -48,7 +48,6 @@ describe('up', () => {
     expect(given.connections[0]).toMatchObject({ id: 'qq-main', state: 'live', owner: shown.connections[0].owner });
     expect(given.workers.map(({ roles }: { roles: string[] }) => roles)).toContainEqual([
       'scheduler',
-      'agent',
       'delivery',
       'web',
     ]);
@@ -163,11 +162,7 @@ describe('up', () => {
       port: 8_420,
       msg: expect.stringContaining('taken by another process'),
     });
-    expect((await installation.status()).workers.map(({ roles }) => roles)).toContainEqual([
-      'scheduler',
-      'agent',
-      'delivery',
-    ]);
+    expect((await installation.status()).workers.map(({ roles }) => roles)).toContainEqual(['scheduler', 'delivery']);
     other.close();
   });
 

@@ -3,12 +3,14 @@
 -- agent hears of it: a turn that is repeated after a crash has the same messages and the same id.
 -- KEYS: laneState, lane, history, activeLanes, desired
 -- ARGV: 1 activation of the job, 2 lane id, 3 runner (unique per try, so that a repeated call is no crash),
---       4 turn id if a new one is frozen, 5 most messages a turn takes, 6 entries of history wanted
+--       4 turn id if a new one is frozen, 5 most messages a turn takes, 6 entries of history wanted,
+--       7 runner from which the turn is taken, which counts as a crash ('': from nobody)
 -- For those who look on: `began` is the turn and when it was frozen, `taken` its runner and when that took it (Redis ms).
 -- Whoever knows neither of them leaves them behind, so each names what it is of.
 -- Returns {'removed'}: the connection is no longer wanted; the lane stays as it is
 --      or {'over'}: the job is of an earlier activation, or nothing is left
 --      or {'waiting', ms until the next try}
+--      or {'held', runner that has taken it, ms since the first that found it so}
 --      or {'turn', turn token, turn id, crashes so far, tries so far, now (Redis ms), desired, messages,
 --          history (oldest first)}
 local desired = redis.call('GET', KEYS[5])
@@ -45,6 +47,16 @@ if not turnId then
   redis.call('HSET', KEYS[1], 'turnId', turnId, 'count', count, 'crashes', 0, 'attempt', 0, 'began',
     turnId .. ' ' .. string.format('%.0f', now))
 elseif runner ~= '' and runner ~= ARGV[3] then
+  if runner ~= ARGV[7] then
+    local found = redis.call('HGET', KEYS[1], 'found') or ''
+    local since = string.sub(found, 1, #runner + 1) == runner .. ' ' and tonumber(string.sub(found, #runner + 2))
+    -- A clock that was set back must not make it wait longer.
+    if not since or since > now then
+      since = now
+      redis.call('HSET', KEYS[1], 'found', runner .. ' ' .. string.format('%.0f', now))
+    end
+    return { 'held', runner, now - since }
+  end
   redis.call('HINCRBY', KEYS[1], 'crashes', 1)
 end
 local token = redis.call('HINCRBY', KEYS[1], 'token', 1)

@@ -1,7 +1,11 @@
 /** Answers that would flood a chat, and turns whose agent, process or loop is in trouble: others are answered meanwhile. */
+import { once } from 'node:events';
 import { expect } from 'vitest';
+import { WebSocket } from 'ws';
+import { SCALED_TIMINGS } from '../../support/installation.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { replay } from '../row.ts';
+import { answerWith } from '../scripted-agent.ts';
 import { askQq, askTelegram, type Scene } from '../stage.ts';
 
 /** What the bot has said in a private chat of Telegram, once it has said all. */
@@ -10,6 +14,9 @@ async function saidInAll(telegram: Scene['telegram'], user: number, parts: numbe
   await waitUntil(`${parts} parts for ${user}`, () => seen().length >= parts, { timeoutMs: 60_000 });
   return seen().map(({ text }) => text ?? '');
 }
+
+/** Job locks end soon, so that what a death leaves comes back soon. */
+const QUICK = { ...SCALED_TIMINGS, turnLockMs: 2_000 };
 
 const FENCE = /^[\s>]*(?:`{3,}|~{3,})/;
 const isBalanced = (part: string) => part.split('\n').filter((line) => FENCE.test(line)).length % 2 === 0;
@@ -98,6 +105,161 @@ replay('answers that are split', [
       expect(await askQq(qq, 'BOB', 'and?')).toEqual(['echo: and?']);
       expect(parts().length).toBeLessThanOrEqual(8);
       for (const part of parts()) expect(isBalanced(part)).toBe(true);
+    },
+  },
+]);
+
+/** The process that asks the agent, as it says itself. */
+function agentPid(up: Scene['up']): number {
+  const line = up.lines.findLast(({ event, roles }) => event === 'child-ready' && String(roles) === 'agent');
+  return Number(line?.pid);
+}
+
+const deaths = (up: Scene['up']) => up.lines.filter(({ event }) => event === 'child-died').length;
+
+/** Kills the process that asks the agent, and waits until another does. */
+async function killAgent(up: Scene['up']): Promise<void> {
+  const pid = agentPid(up);
+  process.kill(pid, 'SIGKILL');
+  await waitUntil('another process for the agent', () => agentPid(up) !== pid, { timeoutMs: 30_000 });
+}
+
+/** Blocks the event loop of a process as a long computation does, through its debugger. */
+async function blockLoop(up: Scene['up'], pid: number, ms: number): Promise<void> {
+  process.kill(pid, 'SIGUSR1');
+  const address = () => /ws:\/\/127\.0\.0\.1:\d+\/[\w-]+/.exec(up.tail())?.[0];
+  await waitUntil('the debugger', () => address() !== undefined);
+  const debug = new WebSocket(address() ?? '');
+  await once(debug, 'open');
+  const expression = `for (const from = Date.now(); Date.now() - from < ${ms}; );`;
+  debug.send(JSON.stringify({ id: 1, method: 'Runtime.evaluate', params: { expression } }));
+  await once(debug, 'message');
+  debug.terminate();
+}
+
+/** Answers nothing about `about`, and echoes everything else. */
+function hanging(agent: Scene['agent'], about: string): { readonly asked: () => number } {
+  agent.always((call, response) => {
+    if (call.text !== about) answerWith(`echo: ${call.text}`, call, response);
+  });
+  return { asked: () => agent.calls.filter(({ text }) => text === about).length };
+}
+
+replay('a process that asks the agent', [
+  {
+    id: 'H2d',
+    must: 'put a turn aside whose process died at each of its three starts, and answer what came after it in its chat',
+    timeoutMs: 150_000,
+    async run(stage) {
+      const { telegram, agent, up, installation } = await stage.echoing({
+        agent: 'webhook',
+        on: ['telegram'],
+        rest: { timings: QUICK },
+      });
+      const poison = hanging(agent, 'poison');
+      telegram.bot().say(5, 'poison');
+      telegram.bot().say(5, 'and the weather?');
+      for (let starts = 1; starts <= 3; starts += 1) {
+        await waitUntil(`start ${starts}`, () => poison.asked() === starts, { timeoutMs: 40_000 });
+        await killAgent(up);
+        expect(await askTelegram(telegram, 6, `after death ${starts}`)).toEqual([`echo: after death ${starts}`]);
+      }
+      await waitUntil('the next message', () => telegram.bot().delivered(5).length > 0, { timeoutMs: 40_000 });
+      expect(
+        telegram
+          .bot()
+          .delivered(5)
+          .map(({ text }) => text),
+      ).toEqual(['echo: and the weather?']);
+      expect(poison.asked()).toBe(3);
+      const told = up.lines.find(({ event }) => event === 'turn.dead-letter');
+      expect(told).toMatchObject({ level: 'error', code: 'TURN_CRASHED' });
+      const letters = JSON.parse((await installation.run(['messages', 'dead', '--json'])).stdout);
+      expect(letters).toMatchObject([{ outcome: 'crashed', code: 'TURN_CRASHED', text: 'poison' }]);
+    },
+  },
+  {
+    id: 'H3-stall',
+    must: 'go on with its turns when its loop was blocked for longer than their locks, and ask the agent about each once',
+    timeoutMs: 120_000,
+    async run(stage) {
+      const { telegram, agent, up, installation } = await stage.echoing({
+        agent: 'webhook',
+        on: ['telegram'],
+        rest: { timings: QUICK, env: { NODE_OPTIONS: '--inspect-port=0' } },
+      });
+      agent.always(async (call, response) => {
+        if (call.text.startsWith('slow')) await new Promise((resolve) => setTimeout(resolve, 8_000));
+        answerWith(`echo: ${call.text}`, call, response);
+      });
+      const slow = Array.from({ length: 6 }, (_, n) => `slow ${n}`);
+      for (const [n, text] of slow.entries()) telegram.bot().say(10 + n, text);
+      await waitUntil('all are asked', () => agent.calls.length >= slow.length);
+      // Another one that would take the turns over.
+      await installation.worker('agent');
+      await blockLoop(up, agentPid(up), 7_000);
+      for (const [n, text] of slow.entries()) {
+        const said = () =>
+          telegram
+            .bot()
+            .delivered(10 + n)
+            .map((each) => each.text);
+        await waitUntil(`an answer to ${text}`, () => said().length > 0, { timeoutMs: 30_000 });
+        expect(said()).toEqual([`echo: ${text}`]);
+      }
+      expect(agent.calls.map(({ text }) => text).sort()).toEqual(slow);
+      expect(up.lines.some(({ event }) => event === 'lane.lock-lost')).toBe(true);
+      expect(JSON.parse((await installation.run(['messages', 'dead', '--json'])).stdout)).toEqual([]);
+    },
+  },
+  {
+    id: 'H3-judge',
+    must: 'not keep scheduler, pages and connections from their work while it stands still',
+    async run(stage) {
+      const { qq, up, installation } = await stage.echoing({
+        agent: 'webhook',
+        rest: { timings: QUICK, http: { port: 0 } },
+      });
+      const web = String(up.lines.find(({ event }) => event === 'web')?.url);
+      process.kill(agentPid(up), 'SIGSTOP');
+      const asked = qq.user('ALICE').say('while it stands still');
+      for (let look = 0; look < 10; look += 1) {
+        const startedAt = performance.now();
+        expect((await fetch(`${web}/healthz`)).status).toBe(200);
+        expect(performance.now() - startedAt).toBeLessThan(5_000);
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      }
+      expect((await installation.connection('qq-main')).state).toBe('live');
+      expect((await installation.connection('tg-main')).state).toBe('live');
+      expect(up.lines.filter(({ event }) => event === 'sweep-failed')).toEqual([]);
+      process.kill(agentPid(up), 'SIGCONT');
+      await qq.journal.waitUntil(() => qq.journal.repliesTo(asked.messageId).length > 0, { timeoutMs: 20_000 });
+      expect(qq.journal.repliesTo(asked.messageId).map(({ text }) => text)).toEqual(['echo: while it stands still']);
+    },
+  },
+  {
+    id: 'H3-drain',
+    must: 'leave with `up`, in time, also while the agent hangs; the turn is taken up again, and is no crash',
+    async run(stage) {
+      const { telegram, agent, up, installation } = await stage.echoing({ agent: 'webhook', on: ['telegram'] });
+      const hang = hanging(agent, 'hang');
+      telegram.bot().say(5, 'hang');
+      await waitUntil('it is asked', () => hang.asked() === 1);
+      const pid = agentPid(up);
+      const startedAt = performance.now();
+      await up.stop();
+      expect(performance.now() - startedAt).toBeLessThan(12_000);
+      expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+      expect(deaths(up)).toBe(0);
+      agent.always(undefined);
+      await installation.up();
+      await waitUntil('an answer', () => telegram.bot().delivered(5).length > 0, { timeoutMs: 30_000 });
+      expect(
+        telegram
+          .bot()
+          .delivered(5)
+          .map(({ text }) => text),
+      ).toEqual(['echo: hang']);
     },
   },
 ]);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { InboundEvent } from '../../../src/model.ts';
 import { encodeEvent, markRetried } from '../../../src/state/ingest.ts';
-import { MAX_CRASHES, sortTurn } from '../../../src/workers/sort-turn.ts';
+import { MAX_STARTS, sortTurn } from '../../../src/workers/sort-turn.ts';
 import { message, QQ } from '../../support/inbound.ts';
 
 const NOW = 1_795_341_600_000;
@@ -40,8 +40,8 @@ describe('sortTurn', () => {
   });
 
   it('gives a turn up when it has crashed too often, and not before', () => {
-    expect(sort([entryOf('1')], 'drop', MAX_CRASHES - 1).seen).toEqual(['1']);
-    expect(sort([entryOf('1')], 'drop', MAX_CRASHES)).toEqual({
+    expect(sort([entryOf('1')], 'drop', MAX_STARTS - 1).seen).toEqual(['1']);
+    expect(sort([entryOf('1')], 'drop', MAX_STARTS)).toEqual({
       seen: [],
       letters: [['crashed', 'TURN_CRASHED', 'text 1']],
     });
