@@ -48,6 +48,8 @@ export interface Config {
     readonly prefix: string;
     /** Of the embedded Redis. */
     readonly appendfsync: 'always' | 'everysec';
+    /** Of the embedded Redis; `null`: by the machine. */
+    readonly maxMemoryBytes: number | null;
   };
   readonly log: { readonly level: LogLevel };
   readonly timings: Timings;
@@ -231,7 +233,12 @@ function build(
   return {
     source: found.source,
     file: found.variables.size > 0 ? null : found.source,
-    redis: { ...parsed.redis, url: parsed.redis.url ?? null, sentinels: parsed.redis.sentinels ?? null },
+    redis: {
+      ...parsed.redis,
+      url: parsed.redis.url ?? null,
+      sentinels: parsed.redis.sentinels ?? null,
+      maxMemoryBytes: parsed.redis.maxMemoryBytes ?? null,
+    },
     log: parsed.log,
     timings: parsed.timings,
     access: parsed.access,
@@ -317,8 +324,9 @@ function* warningsAbout(
 ): Generator<string> {
   yield* httpWarnings(http);
   if (connections.length === 0) yield 'connections: none is configured, so nothing will be held';
-  if (redis.url !== undefined && hasKey(document, 'redis', 'appendfsync')) {
-    yield 'redis.appendfsync: belongs to the embedded Redis, and does nothing beside redis.url';
+  for (const key of redis.url === undefined ? [] : ['appendfsync', 'maxMemoryBytes']) {
+    if (!hasKey(document, 'redis', key)) continue;
+    yield `redis.${key}: belongs to the embedded Redis, and does nothing beside redis.url`;
   }
   if (access === 'open' && agent.kind !== 'echo') {
     yield 'access: open, so everyone who can write to the bot reaches the agent';

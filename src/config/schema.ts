@@ -41,6 +41,11 @@ const redis = keysOf({
     ['always', 'everysec'],
     'How durable the embedded Redis is: with everysec a power loss may cost the last second.',
   ).default('always'),
+  maxMemoryBytes: z
+    .int({ error: 'must be a whole number of bytes, for example 268435456' })
+    .min(67_108_864, { error: 'is less than 64 MiB (67108864), too little to store anything safely' })
+    .optional()
+    .describe('What the embedded Redis may hold; left out: a quarter of the memory of the machine or container.'),
 });
 
 const redisWithSentinels = redis.check((context) => {

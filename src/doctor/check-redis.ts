@@ -1,4 +1,6 @@
 /** Is what Redis holds safe there, and is there room? Decisions about what was read; pure. */
+
+import { tooLittleRoom } from '../state/kept.ts';
 import { aclLine, type MissingRights, type RedisUser } from '../state/redis-rights.ts';
 import type { RedisSetup } from '../state/redis-setup.ts';
 import { type Finding, fail, ok, skipped, warn } from './finding.ts';
@@ -58,6 +60,15 @@ function memory({ usedBytes, maxBytes }: RedisSetup): Finding {
     'find out what waits (status: dead letters, lanes), or raise maxmemory; from 80 % on messages wait at the platform';
   if (part >= FULL) return fail('redis.memory', message, fix);
   return part >= NEARLY_FULL ? warn('redis.memory', message, fix) : ok('redis.memory', message);
+}
+
+/** @param connections - how many are desired */
+export function judgeRoom({ maxBytes }: RedisSetup, connections: number): Finding {
+  const words = tooLittleRoom(connections, maxBytes);
+  const fix = 'raise maxmemory (redis.maxMemoryBytes for the embedded Redis), or hold fewer connections with one Redis';
+  return words === null
+    ? ok('redis.room', 'there is room for what the connections may keep')
+    : warn('redis.room', words, fix);
 }
 
 function replicas({ role, replicas: count, minReplicas }: RedisSetup, sentinels: boolean): Finding {

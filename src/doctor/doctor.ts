@@ -22,7 +22,7 @@ import { filesFinding, redisProgramFinding, steadinessFinding } from './check-ho
 import { httpFinding } from './check-http.ts';
 import { judgeInstallation } from './check-installation.ts';
 import { networkChecks } from './check-network.ts';
-import { judgeRedis, judgeRights } from './check-redis.ts';
+import { judgeRedis, judgeRights, judgeRoom } from './check-redis.ts';
 import { type Finding, fail, ok, skipped, warn } from './finding.ts';
 import type { Evidence } from './gather.ts';
 import { type Check, runChecks } from './run-checks.ts';
@@ -120,7 +120,12 @@ function redisFindings({ config, evidence, whyNot, rights = null }: DoctorOption
   if (evidence !== null) {
     const where = config.redis.url === null ? 'the embedded Redis' : 'the configured Redis';
     const took = `${where} answers in ${Math.round(evidence.roundTripMs)} ms`;
-    return [ok('redis', took), ...judgeRedis(evidence.redis, config.redis.sentinels !== null), ...allowed];
+    return [
+      ok('redis', took),
+      ...judgeRedis(evidence.redis, config.redis.sentinels !== null),
+      judgeRoom(evidence.redis, evidence.status.connections.length),
+      ...allowed,
+    ];
   }
   if (config.redis.url === null) return [skipped('redis', `${whyNot}`)];
   const [words = '', fix = 'start Redis, or correct redis.url; "redis-cli -u URL ping" tries it from here'] =

@@ -27,6 +27,7 @@ const COUNTERS = {
   gaps: 'holdfast_gaps_total',
   malformed: 'holdfast_malformed_total',
   poison: 'holdfast_poison_total',
+  busy: 'holdfast_busy_total',
   identified: 'holdfast_identified_total',
   resumed: 'holdfast_resumed_total',
   takeovers: 'holdfast_takeovers_total',

@@ -43,6 +43,8 @@ export interface ConnectionsRoleOptions {
   readonly turns: LaneQueue;
   /** Redis as a whole is short of memory. */
   instanceFull(): boolean;
+  /** And it is getting short of it. */
+  short(): boolean;
   readonly safeguards: Safeguards;
   readonly measurements: Measurements;
   readonly redisClock: RedisClock;
@@ -191,6 +193,7 @@ function openPump(options: ConnectionsRoleOptions, slots: BatchSlots, request: P
     turns: options.turns,
     instanceFull: options.instanceFull,
     redisAheadMs: () => options.redisClock.aheadOf(systemClock.now(), systemClock.monotonic()),
+    short: options.short,
     slots,
     safeguards: options.safeguards,
     onStored: (lagMs, events) => options.measurements.took('stored', platform, lagMs, events),

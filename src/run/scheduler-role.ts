@@ -8,6 +8,7 @@ import { sweepLanes } from '../scheduler/sweep-lanes.ts';
 import { staleAfter } from '../status/read.ts';
 import { runAlerts } from './alerts.ts';
 import { keepMinutes } from './keep-minutes.ts';
+import { keepRoom } from './keep-room.ts';
 import type { LiveConfig } from './live-config.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { RecordWatch } from './record-watch.ts';
@@ -51,12 +52,13 @@ export function startSchedulerRole({ config, live, storage, identity, records, l
   );
   // Beside the sweeps: neither waits for the other.
   const alerting = runAlerts({ live, storage, identity, log }, ended.signal);
+  const keeping = keepRoom({ client: patient, keys, log }, ended.signal);
   return {
     name: 'scheduler',
     ready: scheduler.ready,
     async drain() {
       ended.abort();
-      await Promise.all([scheduler.done, alerting]);
+      await Promise.all([scheduler.done, alerting, keeping]);
       await minutes.close();
     },
   };

@@ -221,6 +221,7 @@ function startRoles(
       live,
       turns: storage.turns,
       instanceFull: () => gauge.full,
+      short: () => gauge.short,
       safeguards,
       measurements,
       redisClock,

@@ -53,10 +53,12 @@ export async function openStorage(
   { config, cwd, who, rehearses, log }: StorageOptions,
   signal: AbortSignal,
 ): Promise<Storage> {
-  const { prefix, appendfsync } = config.redis;
+  const { prefix, appendfsync, maxMemoryBytes: maxBytes } = config.redis;
   const configured = configuredRedis(config);
   const embedded =
-    configured === null ? await acquireRedis({ dir: join(cwd, EMBEDDED_DIR), appendfsync, log, signal }) : null;
+    configured === null
+      ? await acquireRedis({ dir: join(cwd, EMBEDDED_DIR), appendfsync, maxBytes, log, signal })
+      : null;
   const address: RedisAddress = configured ?? { path: embedded?.path ?? '' };
   const keys = createKeys(prefix);
   const note = (error: Error) => log.debug({ reason: explain(error) }, 'redis');

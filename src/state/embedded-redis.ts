@@ -13,6 +13,7 @@ import { sleep } from '../async/abort.ts';
 import { FatalError, TransientError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { type HeldLock, withFileLock } from './file-lock.ts';
+import { embeddedMaxBytes } from './machine-memory.ts';
 import { describePlace, preparePlace, type RedisPlace, readRunRecord, writeRunRecord } from './redis-place.ts';
 import { probeRedis } from './redis-probe.ts';
 import { type AppendFsync, isRedisRunning, signalProcess, spawnRedis, tailOfLog } from './redis-process.ts';
@@ -38,6 +39,8 @@ export interface AcquireRedisOptions {
   readonly dir: string;
   /** @defaultValue `'always'`: what Redis has acknowledged survives a power loss */
   readonly appendfsync?: AppendFsync;
+  /** What it may hold, bytes. @defaultValue a quarter of the machine's memory */
+  readonly maxBytes?: number | null;
   readonly log: Logger;
   /** Ends the wait for a server. A server that was acquired stays until it is released. */
   readonly signal: AbortSignal;
@@ -164,6 +167,7 @@ async function join(place: RedisPlace, options: AcquireRedisOptions, signal: Abo
     const user = await connectUser(path);
     try {
       if (found !== undefined) await user.config('SET', 'appendfsync', options.appendfsync ?? 'always');
+      await limitMemory(user, options);
       options.log.info(
         { event: found === undefined ? 'redis.started' : 'redis.adopted', path },
         found === undefined ? 'embedded Redis started' : 'embedded Redis found running',
@@ -174,6 +178,17 @@ async function join(place: RedisPlace, options: AcquireRedisOptions, signal: Abo
       throw error;
     }
   });
+}
+
+/** Data of a time without a limit may be more than it: then there is room for half as much again, and it is said. */
+async function limitMemory(user: Redis, { maxBytes, log }: AcquireRedisOptions): Promise<void> {
+  const wanted = maxBytes ?? embeddedMaxBytes();
+  const used = Number(/^used_memory:(\d+)/m.exec(await user.info('memory'))?.[1] ?? 0);
+  const limit = used <= wanted ? wanted : Math.ceil(used * 1.5);
+  await user.config('SET', 'maxmemory', String(limit), 'maxmemory-policy', 'noeviction');
+  if (limit === wanted) return;
+  const facts = { event: 'redis.limit', usedBytes: used, wantedBytes: wanted, maxBytes: limit };
+  log.warn(facts, 'the embedded Redis holds more than it may: its limit is raised until it is started with less');
 }
 
 /**

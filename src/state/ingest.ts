@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 import { explain } from '../errors.ts';
 import type { ConnectionId, Cursor, FencingToken, InboundEvent, InboundKind } from '../model.ts';
+import { ASIDE_UNITS, ASIDE_UNITS_WHEN_SHORT, LANE_BYTES, LANE_MESSAGES, RECORDS_BYTES } from './kept.ts';
 import { type Keys, laneId } from './keys.ts';
 import { decodeMessage, encodeMessage, type StoredMessage } from './lane-entry.ts';
 import type { RedisClient } from './redis.ts';
@@ -45,6 +46,9 @@ export interface IngestBatch {
   readonly dedupeWindowMs: number;
   /** Bytes that may wait in the connection's lanes before messages are refused. */
   readonly maxPendingBytes: number;
+  /** Of one conversation; more are refused, each with a record. @defaultValue those of kept.ts */
+  readonly maxLaneMessages?: number;
+  readonly maxLaneBytes?: number;
   /** Redis as a whole is short of memory: refuse messages. */
   readonly instanceFull: boolean;
   readonly safeguards: Safeguards;
@@ -56,7 +60,8 @@ export interface Activation {
   readonly activation: number;
 }
 
-export type ItemAnswer = 'stored' | 'duplicate' | 'aside' | 'cursor';
+/** `busy`: its conversation has no room, and a record says so. */
+export type ItemAnswer = 'stored' | 'duplicate' | 'aside' | 'busy' | 'cursor';
 
 export type IngestAnswer =
   /** The fencing token is not current: someone newer holds the connection. */
@@ -75,8 +80,6 @@ export type IngestAnswer =
 
 /** Those of platforms have up to some 130 characters. */
 const LONGEST_ID = 200;
-/** Records kept aside are cut here; messages never are. */
-const MAX_ASIDE_CHARS = 64 * 1024;
 
 /** Instead of a cursor: a later one of the same batch covers the item. */
 const CURSOR_COMES = '-';
@@ -86,13 +89,19 @@ const LETTERS: ReadonlyMap<string, ItemAnswer> = new Map([
   ['s', 'stored'],
   ['d', 'duplicate'],
   ['a', 'aside'],
+  ['b', 'busy'],
   ['c', 'cursor'],
 ]);
 
 /** An event that cannot be written out, for whatever cause, becomes a record of kind `malformed`. Never throws. */
-export function encodeEvent(connection: ConnectionId, event: InboundEvent, cursor: Cursor | null): IngestItem {
+export function encodeEvent(
+  connection: ConnectionId,
+  event: InboundEvent,
+  cursor: Cursor | null,
+  short = false,
+): IngestItem {
   try {
-    if (event.kind !== 'message') return encodeAside(event, cursor);
+    if (event.kind !== 'message') return encodeAside(event, cursor, short);
     const eventId = idOf(event.eventId);
     const lane = laneId(connection, event.conversation ?? '');
     // Halves of characters cannot be sent on: no platform and no agent takes them.
@@ -105,18 +114,23 @@ export function encodeEvent(connection: ConnectionId, event: InboundEvent, curso
     };
   } catch (error) {
     const text = `an event of kind ${event.kind} could not be written out: ${explain(error)}`;
-    return encodeAside({ ...NOTHING, kind: 'malformed', text, receivedAt: event.receivedAt, raw: event.raw }, cursor);
+    return encodeAside(
+      { ...NOTHING, kind: 'malformed', text, receivedAt: event.receivedAt, raw: event.raw },
+      cursor,
+      short,
+    );
   }
 }
 
 /** What a record of our own leaves empty. */
 const NOTHING = { eventId: null, conversation: null, sender: null, attachments: [], platformAt: null, reply: null };
 
-function encodeAside(event: InboundEvent, cursor: Cursor | null): IngestItem {
+function encodeAside(event: InboundEvent, cursor: Cursor | null, short: boolean): IngestItem {
+  const most = short ? ASIDE_UNITS_WHEN_SHORT : ASIDE_UNITS;
   const { raw, kind, ...header } = event;
-  const text = event.text.slice(0, MAX_ASIDE_CHARS);
+  const text = event.text.slice(0, most);
   const eventId = idOf(event.eventId);
-  const entry = `${JSON.stringify({ kind, ...header, eventId, text })}\n${raw.slice(0, MAX_ASIDE_CHARS)}`;
+  const entry = `${JSON.stringify({ kind, ...header, eventId, text })}\n${raw.slice(0, most)}`;
   return { kind, eventId, lane: null, entry, cursor };
 }
 
@@ -172,6 +186,9 @@ export async function ingest(client: RedisClient, keys: Keys, batch: IngestBatch
       [cursor, dedupe, fence].map(Number).join(''),
       units * MOST_BYTES_PER_UNIT,
       ids.length,
+      batch.maxLaneMessages ?? LANE_MESSAGES,
+      batch.maxLaneBytes ?? LANE_BYTES,
+      2 * RECORDS_BYTES,
       ...ids,
       ...args,
     ],

@@ -4,9 +4,8 @@
  */
 import type { Logger } from 'pino';
 import { sleep } from '../async/abort.ts';
+import { FULL_AT, SHORT_AT } from './kept.ts';
 import type { RedisClient } from './redis.ts';
-
-const FULL_AT = 0.8;
 
 export interface MemoryGaugeOptions {
   readonly client: RedisClient;
@@ -21,6 +20,8 @@ export class MemoryGauge {
   readonly #log: Logger;
   readonly #everyMs: number;
   #full = false;
+  #short = false;
+  #maxBytes: number | null = null;
 
   constructor({ client, log, everyMs = 1_000 }: MemoryGaugeOptions) {
     this.#client = client;
@@ -31,6 +32,16 @@ export class MemoryGauge {
   /** As of the last look that was answered. */
   get full(): boolean {
     return this.#full;
+  }
+
+  /** It is getting tight: what is not needed is kept short. As of the last look. */
+  get short(): boolean {
+    return this.#short;
+  }
+
+  /** `null`: no limit is set, or nobody has looked yet. */
+  get maxBytes(): number | null {
+    return this.#maxBytes;
   }
 
   /** Looks again and again until `signal` aborts, then resolves. */
@@ -58,6 +69,8 @@ export class MemoryGauge {
       else this.#log.info(state, 'Redis has memory again');
     }
     this.#full = full;
+    this.#short = max > 0 && used >= max * SHORT_AT;
+    this.#maxBytes = max > 0 ? max : null;
   }
 }
 

@@ -12,7 +12,15 @@ import type { InboundSink } from '../adapters/adapter.ts';
 import { withDeadline } from '../async/abort.ts';
 import { explain, FencedError } from '../errors.ts';
 import type { ConnectionId, Cursor, FencingToken, InboundEvent } from '../model.ts';
-import { type Activation, encodeCursor, encodeEvent, type IngestAnswer, ingest } from '../state/ingest.ts';
+import {
+  type Activation,
+  encodeCursor,
+  encodeEvent,
+  type IngestAnswer,
+  type ItemAnswer,
+  ingest,
+} from '../state/ingest.ts';
+import { LANE_BYTES, LANE_MESSAGES, LANES_BYTES } from '../state/kept.ts';
 import type { Keys } from '../state/keys.ts';
 import { addLaneJobs, type LaneQueue } from '../state/lane-jobs.ts';
 import type { RedisClient } from '../state/redis.ts';
@@ -44,6 +52,8 @@ export interface InboundPumpOptions {
   redisAheadMs?(): number;
   /** Redis as a whole is short of memory. @defaultValue never */
   instanceFull?(): boolean;
+  /** Memory is getting short: records kept aside are cut. @defaultValue never */
+  short?(): boolean;
   /** Shared by the pumps of a process. @defaultValue its own */
   readonly slots?: BatchSlots;
   /** @defaultValue all on */
@@ -58,9 +68,19 @@ export interface InboundLimits {
   readonly maxBytes: number;
   /** Bytes waiting in the connection's lanes in Redis before messages are refused. @defaultValue 64 MiB */
   readonly maxPendingBytes: number;
+  /** Of one conversation: more are refused, with a record, and others go on. @defaultValue 1000 */
+  readonly maxLaneMessages: number;
+  /** The same in bytes. @defaultValue 4 MiB */
+  readonly maxLaneBytes: number;
 }
 
-const DEFAULT_LIMITS: InboundLimits = { maxEvents: 1_000, maxBytes: 8 << 20, maxPendingBytes: 64 << 20 };
+const DEFAULT_LIMITS: InboundLimits = {
+  maxEvents: 1_000,
+  maxBytes: 8 << 20,
+  maxPendingBytes: LANES_BYTES,
+  maxLaneMessages: LANE_MESSAGES,
+  maxLaneBytes: LANE_BYTES,
+};
 /** Between tries while Redis is away or full. */
 const RETRY_MS = 100;
 /** While nothing gets through, it is said again this often, ms. */
@@ -98,6 +118,9 @@ export class InboundPump implements InboundSink {
   #retry: NodeJS.Timeout | undefined;
   #trouble: InboundTrouble | null = null;
   #remindedAt = 0;
+  /** Messages refused for their conversation's sake since that was last said. */
+  #busy = 0;
+  #busySaidAt = 0;
   #stopped: Error | undefined;
   #storedCursor: Cursor | null;
   #full = false;
@@ -140,7 +163,12 @@ export class InboundPump implements InboundSink {
     if (this.#stopped !== undefined) return;
     const last = events.length - 1;
     const items = events.map((event, index) =>
-      encodeEvent(this.#options.connection, this.#byRedis(event), index === last ? cursor : null),
+      encodeEvent(
+        this.#options.connection,
+        this.#byRedis(event),
+        index === last ? cursor : null,
+        this.#options.short?.() ?? false,
+      ),
     );
     if (items.length === 0 && cursor !== null) items.push(encodeCursor(cursor));
     this.#pending.push(items);
@@ -246,6 +274,8 @@ export class InboundPump implements InboundSink {
         cursors: this.#trouble === null ? 'last' : 'each',
         dedupeWindowMs,
         maxPendingBytes: this.#limits.maxPendingBytes,
+        maxLaneMessages: this.#limits.maxLaneMessages,
+        maxLaneBytes: this.#limits.maxLaneBytes,
         instanceFull: this.#options.instanceFull?.() ?? false,
         safeguards: safeguards ?? ALL_SAFEGUARDS,
       });
@@ -272,12 +302,14 @@ export class InboundPump implements InboundSink {
         else this.#fence(new FencedError('Redis no longer has what it had stored; starting again from its cursor'));
         return;
       case 'full':
+        this.#sayBusy(answer.items);
         this.#acknowledge(answer.next);
         this.#wake(answer.activations);
         this.#setTrouble('messages are refused: too many bytes wait for the agent, or Redis is short of memory');
         return;
       case 'stored':
       case 'already':
+        this.#sayBusy(answer.items);
         this.#acknowledge(answer.next);
         this.#wake(answer.activations);
         this.#clearTrouble();
@@ -285,6 +317,17 @@ export class InboundPump implements InboundSink {
       default:
         answer satisfies never;
     }
+  }
+
+  /** Not silently, and not once per message of a flood. */
+  #sayBusy(items: readonly ItemAnswer[]): void {
+    this.#busy += items.filter((item) => item === 'busy').length;
+    const now = Date.now();
+    if (this.#busy === 0 || now - this.#busySaidAt < REMIND_MS) return;
+    const facts = { event: 'inbound.busy', refused: this.#busy };
+    this.#options.log.warn(facts, 'a conversation has too many messages waiting: more are refused, others are stored');
+    this.#busySaidAt = now;
+    this.#busy = 0;
   }
 
   #acknowledge(next: number): void {

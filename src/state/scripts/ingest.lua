@@ -5,12 +5,13 @@
 -- ARGV: 1 fencing token, 2 writer, 3 position of the first item (counted per writer), 4 cursor that the writer
 --       started from ('' none, or it could not be read), 5 dedupe window (ms), 6 limit of bytes pending, 7 instance full ('1' or ''),
 --       8 safeguards: cursor, dedupe, fence (three times '1' or '0'), 9 bytes of all its messages, or more,
---       10 number of distinct lanes n, then n lane ids, then per item: number of its lane (1-based) if it is a message,
+--       10 number of distinct lanes n, 11 most messages of a lane, 12 most bytes of a lane, 13 bytes of records kept (about),
+--       then n lane ids, then per item: number of its lane (1-based) if it is a message,
 --       else its kind, event id ('' none), entry, cursor after ('' unchanged, '-': one of a later item of this batch
 --       covers it)
 -- Returns {'fenced'}; {'gap'}: does not follow what is stored; or
 --         {'already' | 'stored' | 'full', position after what is stored now,
---          one letter per item of this call (s stored, d duplicate, a aside, c cursor only),
+--          one letter per item of this call (s stored, d duplicate, a aside, b busy: its lane has no room, c cursor only),
 --          then per lane to wake: number of the lane, activation}
 -- 'already' and a batch of which a part was stored before name every active lane of the batch: the answer that named
 -- them first was lost.
@@ -30,7 +31,7 @@ end
 
 local from = tonumber(ARGV[3])
 local lanes = tonumber(ARGV[10])
-local base = 10 + lanes
+local base = 13 + lanes
 local count = (#ARGV - base) / 4
 local stored = redis.call('HMGET', KEYS[2], 'cursor', 'bytes', 'writer', 'items')
 local position
@@ -96,10 +97,23 @@ if ARGV[7] == '1' or bytes + tonumber(ARGV[9]) > limit then
   end
 end
 
+-- Room in each conversation, so that whoever floods one waits alone. Not looked at while next to nothing waits.
+local room, space = {}, {}
+if bytes + tonumber(ARGV[9]) > 131072 then
+  for lane = 1, lanes do
+    local waiting = redis.call('LLEN', KEYS[7 + 2 * lane])
+    room[lane] = tonumber(ARGV[11]) - waiting
+    space[lane] = tonumber(ARGV[12])
+    if waiting > 0 then
+      space[lane] = space[lane] - tonumber(redis.call('HGET', KEYS[8 + 2 * lane], 'bytes') or '0')
+    end
+  end
+end
+
 local counted, letters, fresh, woken, answer = {}, {}, {}, {}, {}
 local cursor = nil
 
-local function wake(lane, rewake)
+local function wake(lane, rewake, size)
   if woken[lane] then
     return
   end
@@ -114,8 +128,8 @@ local function wake(lane, rewake)
       redis.call('PERSIST', state)
     end
     activation = text(tonumber(activation or '0') + 1)
-    redis.call('HSET', state, 'active', '1', 'activation', activation)
-    redis.call('ZADD', KEYS[5], text(now), ARGV[10 + lane])
+    redis.call('HSET', state, 'active', '1', 'activation', activation, 'bytes', text(size or 0))
+    redis.call('ZADD', KEYS[5], text(now), ARGV[13 + lane])
   elseif not rewake then
     return
   end
@@ -144,7 +158,16 @@ for i = skip + 1, last do
   if id ~= '' and seen[id] then
     letter = 'd'
     count1('duplicates')
+  elseif lane and room[lane] and (room[lane] <= 0 or space[lane] < #entry) then
+    redis.call('XADD', KEYS[4], 'MAXLEN', '~', 1000, '*', 'kind', 'busy', 'lane', ARGV[13 + lane], 'eventId', id,
+      'bytes', #entry, 'entry', string.sub(entry, 1, 512))
+    letter = 'b'
+    count1('busy')
   elseif lane then
+    if room[lane] then
+      room[lane] = room[lane] - 1
+      space[lane] = space[lane] - #entry
+    end
     local waiting = entries[lane]
     if waiting then
       waiting[#waiting + 1] = entry
@@ -160,7 +183,9 @@ for i = skip + 1, last do
     letter = 'c'
   else
     local kind = ARGV[at]
-    redis.call('XADD', KEYS[4], 'MAXLEN', '~', 1000, '*', 'kind', kind, 'entry', entry)
+    -- A large one leaves room for fewer.
+    local kept = math.max(10, math.min(1000, math.floor(tonumber(ARGV[13]) / #entry)))
+    redis.call('XADD', KEYS[4], 'MAXLEN', '~', kept, '*', 'kind', kind, 'entry', entry)
     letter = 'a'
     -- Records of our own say that somebody listens, not that an event was read.
     progress = progress or not (kind == 'gap' or kind == 'identified' or kind == 'resumed')
@@ -177,8 +202,14 @@ for i = skip + 1, last do
 end
 for _, lane in ipairs(order) do
   -- Messages leave a lane when their turn ends, and what empties it puts it to sleep: one that had some is awake.
+  local size = 0
+  for _, entry in ipairs(entries[lane]) do
+    size = size + #entry
+  end
   if redis.call('RPUSH', KEYS[7 + 2 * lane], unpack(entries[lane])) == #entries[lane] then
-    wake(lane, false)
+    wake(lane, false, size)
+  else
+    redis.call('HINCRBY', KEYS[8 + 2 * lane], 'bytes', size)
   end
 end
 

@@ -12,7 +12,7 @@ for i = 1, #KEYS, 4 do
   answers[#answers + 1] = {
     redis.call('ZCARD', KEYS[i]), redis.call('ZRANGE', KEYS[i], 0, last, 'WITHSCORES'),
     redis.call('ZCARD', KEYS[i + 1]), redis.call('ZRANGE', KEYS[i + 1], 0, last, 'WITHSCORES'),
-    letters, redis.call('HGET', KEYS[i + 3], 'bytes') or '0', fresh,
+    letters, redis.call('HGET', KEYS[i + 3], 'bytes') or '0', fresh
   }
 end
 return answers

@@ -12,7 +12,7 @@ describe('a configuration file', () => {
   it('needs only the connections; the rest has defaults', () => {
     const config = load(QQ);
     expect(config).toMatchObject({
-      redis: { url: null, prefix: 'hf', appendfsync: 'always' },
+      redis: { url: null, prefix: 'hf', appendfsync: 'always', maxMemoryBytes: null },
       log: { level: 'info' },
       timings: { leaseMs: 6_000, renewEveryMs: 1_500, sweepEveryMs: 1_000, backoffCapMs: 15_000, drainMs: 8_000 },
       access: 'open',
