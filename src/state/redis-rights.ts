@@ -119,6 +119,7 @@ function trials(keys: Keys): Trial[] {
     { of: 'hints', command: '+pubsub|numsub', pattern, line: ['pubsub', 'numsub', channel] },
     { of: 'spared', command: '+config|get', pattern, line: ['config', 'get', 'appendfsync'] },
     { of: 'spared', command: '+client|list', pattern, line: ['client', 'list'] },
+    { of: 'spared', command: '+memory|usage', pattern, line: ['memory', 'usage', key] },
   ];
 }
 
