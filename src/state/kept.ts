@@ -38,7 +38,7 @@ export const TRIMMED: readonly TrimmedStream[] = [
 ];
 
 /** What is bounded where it is written, or by time. */
-export const BOUNDED: readonly { readonly what: string; readonly bytes: number }[] = [
+const BOUNDED: readonly { readonly what: string; readonly bytes: number }[] = [
   { what: 'messages that wait for the agent', bytes: LANES_BYTES },
   { what: 'leases, counters, errors, minutes, the ids of a usual week', bytes: MIB },
 ];
@@ -53,7 +53,7 @@ export const FULL_AT = 0.8;
 const ofOne = [...TRIMMED, ...BOUNDED].reduce((sum, { bytes }) => sum + bytes, 0);
 
 /** What so many connections may keep before everything of theirs is refused or trimmed, bytes. */
-export function mayKeep(connections: number): number {
+function mayKeep(connections: number): number {
   return SHARED_BYTES + connections * ofOne;
 }
 
