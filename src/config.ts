@@ -40,6 +40,8 @@ export interface Config {
   readonly file: string | null;
   /** That file, and those with secrets that it names: whoever watches them learns of every change. */
   readonly files: readonly string[];
+  /** Keys of that file whose secrets stand in it as they are. */
+  readonly literalSecrets: readonly string[];
   readonly redis: {
     /** `null`: the embedded Redis. */
     readonly url: string | null;
@@ -160,7 +162,8 @@ export function loadConfig(options: LoadOptions = {}): Config {
   }
   const built = build(parsed.data, found, secrets === 'needed', proxyEnvironment);
   const files = [...(built.file === null ? [] : [built.file]), ...resolved.files];
-  return { ...built, files, proxyEnvironment, sabotage: sabotageOf(env) };
+  const literalSecrets = built.file === null ? [] : resolved.literalSecrets;
+  return { ...built, files, literalSecrets, proxyEnvironment, sabotage: sabotageOf(env) };
 }
 
 /**
@@ -228,7 +231,7 @@ function build(
   found: ConfigDocument,
   withSecrets: boolean,
   env: ProxyEnvironment,
-): Omit<Config, 'files' | 'sabotage' | 'proxyEnvironment'> {
+): Omit<Config, 'files' | 'literalSecrets' | 'sabotage' | 'proxyEnvironment'> {
   const agent = parsed.agent;
   return {
     source: found.source,

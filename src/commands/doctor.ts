@@ -1,4 +1,5 @@
 /** `holdfast doctor`: what is wrong, what it means, and what to do. */
+import { join } from 'node:path';
 import { type Config, loadConfig } from '../config.ts';
 import { type DoctorOptions, examine } from '../doctor/doctor.ts';
 import { type DoctorReport, type Finding, reportOf } from '../doctor/finding.ts';
@@ -7,6 +8,8 @@ import { ConfigError, explain } from '../errors.ts';
 import { createLogger } from '../log.ts';
 import { createAdapters } from '../run/adapters.ts';
 import type { ChatWay } from '../run/alerts.ts';
+import { workingFolders } from '../run/find-storage.ts';
+import { EMBEDDED_DIR } from '../run/storage.ts';
 import type { Keys } from '../state/keys.ts';
 import { type LaneJobData, openQueue } from '../state/queues.ts';
 import { openRedis, type RedisAddress, type RedisClient, userOf } from '../state/redis.ts';
@@ -25,6 +28,7 @@ export interface DoctorFlags {
 /** @returns 0 nothing failed, 1 something did; what keeps it from looking at all is thrown (2) */
 export async function doctorCommand(file: string | undefined, { json, alerts }: DoctorFlags): Promise<number> {
   const { config, problems } = loadWhatCanBe(file);
+  const folders = await workingFolders(config.file ?? undefined, process.cwd());
   const report = await withProgress('looking at everything', async () => {
     const examined = (looked: Looked) =>
       examine(
@@ -32,6 +36,7 @@ export async function doctorCommand(file: string | undefined, { json, alerts }: 
           config,
           problems,
           ...looked,
+          folders: folders.map((folder) => join(folder, EMBEDDED_DIR)),
           adapters: createAdapters(),
           sendAlerts: alerts,
           log: createLogger({ level: 'silent', name: 'doctor' }),

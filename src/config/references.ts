@@ -27,6 +27,8 @@ export interface Resolved {
   readonly failed: ReadonlySet<string>;
   /** Paths of the files that were read, or should have been. */
   readonly files: readonly string[];
+  /** Paths of keys whose secrets stand in the document itself. */
+  readonly literalSecrets: readonly string[];
 }
 
 type Path = readonly (string | number)[];
@@ -42,6 +44,7 @@ export function resolveReferences(document: unknown, surroundings: Surroundings)
   const problems: string[] = [];
   const failed = new Set<string>();
   const files: string[] = [];
+  const literalSecrets: string[] = [];
 
   const fail = (path: Path, problem: string): string => {
     problems.push(`${keyPath(path, document)}: ${problem}`);
@@ -67,6 +70,7 @@ export function resolveReferences(document: unknown, surroundings: Surroundings)
 
   const entry = (holder: object, key: string, value: unknown, path: Path): [string, unknown] => {
     const secret = fileKeyOf(key) ?? key;
+    if (secret === key && isLiteralSecret(key, value)) literalSecrets.push(keyPath([...path, key], document));
     if (!surroundings.withSecrets && SECRET_KEYS.has(secret)) return [secret, LEFT_OUT];
     if (secret === key) return [key, walk(value, [...path, key])];
     const at = [...path, key];
@@ -83,13 +87,20 @@ export function resolveReferences(document: unknown, surroundings: Surroundings)
     return [secret, content];
   };
 
-  return { document: walk(document, []), problems, failed, files };
+  return { document: walk(document, []), problems, failed, files, literalSecrets };
 }
 
 /** `clientSecret` for `clientSecretFile`; undefined for every other key. */
 function fileKeyOf(key: string): string | undefined {
   const base = key.endsWith('File') ? key.slice(0, -'File'.length) : '';
   return FILE_KEYS.has(base) ? base : undefined;
+}
+
+/** A URL counts when it has a user or a password. */
+function isLiteralSecret(key: string, value: unknown): boolean {
+  if (typeof value !== 'string' || value === '' || value.includes('${')) return false;
+  const isUrl = key === 'proxy' || (FILE_KEYS.has(key) && !SECRET_KEYS.has(key));
+  return isUrl ? /:\/\/[^/]*@/.test(value) : SECRET_KEYS.has(key) && value !== 'none';
 }
 
 function interpolate(text: string, env: Surroundings['env'], fail: (problem: string) => string): string {

@@ -21,6 +21,7 @@ import { judgePlatformClock, judgeSkew } from './check-clock.ts';
 import { filesFinding, redisProgramFinding, steadinessFinding } from './check-host.ts';
 import { httpFinding } from './check-http.ts';
 import { judgeInstallation } from './check-installation.ts';
+import { modeFindings, mountFindings } from './check-modes.ts';
 import { networkChecks } from './check-network.ts';
 import { judgeRedis, judgeRights, judgeRoom } from './check-redis.ts';
 import { type Finding, fail, ok, skipped, warn } from './finding.ts';
@@ -37,6 +38,8 @@ export interface DoctorOptions {
   /** What our Redis user may not do. @defaultValue `null`: it was not tried */
   readonly rights?: { readonly user: RedisUser; readonly missing: MissingRights } | null;
   readonly adapters: ReadonlyMap<string, Adapter>;
+  /** `.holdfast` of places where the installation may have been started. @defaultValue none */
+  readonly folders?: readonly string[];
   /** Really sends a test notification to each sink. */
   readonly sendAlerts: boolean;
   readonly log: Logger;
@@ -65,6 +68,8 @@ export async function examine(options: DoctorOptions, signal: AbortSignal): Prom
     settled('clock', clockFindings(options)),
     one('clock.steady', steadinessFinding),
     one('files', () => filesFinding(known.length)),
+    several('modes', () => modeFindings(config, options.folders ?? [])),
+    several('mounts', () => mountFindings(config)),
     one('http', (within) => httpFinding(config.http, within)),
     ...alertChecks(options, status),
     ...networkChecks(known, config.proxyEnvironment),
@@ -75,6 +80,10 @@ export async function examine(options: DoctorOptions, signal: AbortSignal): Prom
 
 function settled(check: string, findings: readonly Finding[]): Check {
   return { check, subject: null, run: async () => findings };
+}
+
+function several(check: string, run: () => Promise<Finding[]>): Check {
+  return { check, subject: null, run };
 }
 
 function one(check: string, run: (signal: AbortSignal) => Promise<Finding>): Check {

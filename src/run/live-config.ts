@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 import { sleep } from '../async/abort.ts';
 import { type Config, loadConfig } from '../config.ts';
 import { ConfigError, explain } from '../errors.ts';
+import { MOUNT_THE_FOLDER, mountedAlone } from '../files/mounted-alone.ts';
 import { type ConfigChange, changesBetween, isEmpty, takenOver, waitingForRestart } from './config-changes.ts';
 import { FileWatch } from './watch-files.ts';
 
@@ -43,6 +44,10 @@ export class LiveConfig {
   /** Content of the files at the last look; `null` at the first one: they may have changed since the start. */
   #seen: string | null = null;
   #looking: Promise<void> = Promise.resolve();
+  /** Files that are mounted alone, of which this was said. */
+  readonly #alone = new Set<string>();
+  /** Those that were replaced where they come from. */
+  readonly #replaced = new Set<string>();
   readonly #listeners = new Set<ConfigListener>();
   readonly #askListeners = new Set<() => void>();
   readonly #options: LiveConfigOptions;
@@ -63,7 +68,8 @@ export class LiveConfig {
   }
 
   get standing(): ConfigStanding {
-    return this.#standing;
+    const replaced = [...this.#replaced].map((path) => `${path} (another file since)`);
+    return { ...this.#standing, restartNeeded: [...this.#standing.restartNeeded, ...replaced] };
   }
 
   /** @returns stops calling it */
@@ -96,6 +102,7 @@ export class LiveConfig {
     const files = () => watch.setFiles(this.#current.files);
     files();
     const forget = this.onChange(files);
+    await this.#lookAtMounts();
     while (!signal.aborted) {
       await sleep(LOOK_EVERY_MS, { signal }).catch(() => undefined);
       if (!signal.aborted) await this.look();
@@ -105,8 +112,23 @@ export class LiveConfig {
     await this.#looking;
   }
 
+  /** What is behind such a mount can never be seen here: it is said at least. */
+  async #lookAtMounts(): Promise<void> {
+    for (const { path, replaced } of await mountedAlone(this.#current.files)) {
+      if (!this.#alone.has(path)) {
+        this.#alone.add(path);
+        this.#tell('warn', { event: 'config.mounted-alone', path }, `${path} is mounted alone: ${MOUNT_THE_FOLDER}`);
+      }
+      if (!replaced || this.#replaced.has(path)) continue;
+      this.#replaced.add(path);
+      const message = `${path} was replaced where it is mounted from, and the old one goes on here: recreate the container`;
+      this.#tell('error', { event: 'config.replaced', path }, message);
+    }
+  }
+
   async #look(asked: boolean): Promise<void> {
     const { log } = this.#options;
+    await this.#lookAtMounts();
     if (this.#current.file === null) {
       const message = 'environment variables configure this process: they stay as they are until it is started again';
       if (asked) this.#tell('info', { event: 'config.unchanged' }, message);

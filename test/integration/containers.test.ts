@@ -16,6 +16,8 @@ import { buildImage, type Image, ROOT, readDockerfile, whyNoContainers } from '.
 import { NetHosts } from '../support/net-hosts.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
+/** In the folder of secrets. */
+const SECRETS = ['admin_token', 'qq_client_secret', 'redis_url', 'telegram_bot_token'];
 const ADMIN_TOKEN = 'admin-token-of-the-container-tests';
 const REDIS_PASSWORD = 'redis-password-of-the-container-tests';
 
@@ -215,7 +217,7 @@ describe.skipIf(missing !== null)('containers', { timeout: 300_000 }, () => {
         name: service.name,
         host,
         env: service.env,
-        files: Object.fromEntries(Object.entries(service.files).map(([path, key]) => [path, contents[key] ?? ''])),
+        files: filesOf(service, contents),
         hosts: { redis: address.redis ?? '' },
         volumes: redis ? { '/data': data } : {},
         tmpfs: service.tmpfs.filter((path) => path !== '/tmp'),
@@ -262,13 +264,22 @@ describe.skipIf(missing !== null)('containers', { timeout: 300_000 }, () => {
     };
   }
 
-  async function contentsOf({ sources }: Compose, appId: string, change?: ComposeOptions['change']) {
-    const file = (name: string) => join('infra/compose', sources[name] ?? '');
-    const document = parse(await configuration(file('holdfast'), appId));
+  /** What the folders hold, after docs/deploy.md, and what is mounted by itself. */
+  function filesOf({ folders, files }: ComposeService, contents: Record<string, string>): Record<string, string> {
+    const paths = Object.entries(files).map(([path, key]) => [path, contents[key] ?? '']);
+    if ('/etc/holdfast' in folders) paths.push(['/etc/holdfast/holdfast.yaml', contents.holdfast ?? '']);
+    if ('/run/secrets' in folders)
+      for (const name of SECRETS) paths.push([`/run/secrets/${name}`, contents[name] ?? '']);
+    return Object.fromEntries(paths);
+  }
+
+  async function contentsOf({ sources, services }: Compose, appId: string, change?: ComposeOptions['change']) {
+    const [folder] = services.flatMap(({ folders }) => folders['/etc/holdfast'] ?? []);
+    const document = parse(await configuration(join('infra/compose', folder ?? '', 'holdfast.yaml'), appId));
     change?.(document);
     return {
       holdfast: stringify(document),
-      redis: await readFile(join(ROOT, file('redis')), 'utf8'),
+      redis: await readFile(join(ROOT, 'infra/compose', sources.redis ?? ''), 'utf8'),
       admin_token: `${ADMIN_TOKEN}\n`,
       qq_client_secret: `secret-${Number(appId) - 102000002}\n`,
       telegram_bot_token: '4711:not-a-token-of-anybody\n',

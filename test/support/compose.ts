@@ -15,6 +15,8 @@ export interface ComposeService {
   readonly tmpfs: readonly string[];
   /** Absolute path inside → name of the volume. */
   readonly volumes: Readonly<Record<string, string>>;
+  /** Absolute path inside → folder of the host, relative to the compose file. */
+  readonly folders: Readonly<Record<string, string>>;
   /** Empty: what the image says. */
   readonly healthcheck: readonly string[];
   readonly replicas: number;
@@ -52,6 +54,8 @@ function interpolated(value: Loose, env: Readonly<Record<string, string>>): Loos
 function service(name: string, each: Loose): ComposeService {
   const configs = (each.configs ?? []).map(({ source, target }: Loose) => [target, source]);
   const secrets = (each.secrets ?? []).map((secret: string) => [`/run/secrets/${secret}`, secret]);
+  const named = (each.volumes ?? []).filter((entry: Loose) => typeof entry === 'string');
+  const binds = (each.volumes ?? []).filter((entry: Loose) => entry.type === 'bind');
   return {
     name,
     image: each.image,
@@ -59,7 +63,8 @@ function service(name: string, each: Loose): ComposeService {
     env: each.environment ?? {},
     files: Object.fromEntries([...configs, ...secrets]),
     tmpfs: (each.tmpfs ?? []).map((entry: string) => entry.split(':')[0]),
-    volumes: Object.fromEntries((each.volumes ?? []).map((entry: string) => entry.split(':').reverse())),
+    volumes: Object.fromEntries(named.map((entry: string) => entry.split(':').reverse())),
+    folders: Object.fromEntries(binds.map(({ source, target }: Loose) => [target, source])),
     healthcheck: check(each.healthcheck?.test),
     replicas: each.deploy?.replicas ?? 1,
     graceMs: Number(/^(\d+)s$/.exec(each.stop_grace_period)?.[1]) * 1_000,
