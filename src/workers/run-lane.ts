@@ -192,7 +192,8 @@ class LaneRun {
       conversation: events[0]?.conversation ?? '',
       session: `holdfast-${connection}-${lane}`,
       messages: events,
-      history: turn.history,
+      // Also of what an earlier release stored.
+      history: turn.history.filter(isSaid),
     };
     return await withDeadline(`agent ${agent.kind}`, agent.timeoutMs, this.#stop.signal, (signal) =>
       agent.reply(request, { signal }),
@@ -212,7 +213,7 @@ class LaneRun {
     const { turn, route, takenAt } = taken;
     const most = this.#deps.maxReplyParts() * Math.max(1, messages.length);
     const { replies, cut } = boundReplies(given, route.sender, most);
-    const history = [...messages.map(said), ...replies.map(answered)];
+    const history = [...messages.map(said), ...replies.map(answered)].filter(isSaid);
     const limited = replies.flatMap(({ to: { reply } }) => (reply === null || reply.quota === null ? [] : reply.key));
     let used: ReadonlyMap<string, number> = new Map(limited.map((key) => [key, 0]));
     for (;;) {
@@ -344,6 +345,11 @@ class LaneRun {
 
 function said({ event }: TurnMessage): HistoryEntry {
   return { role: 'user', name: event.sender?.name ?? event.sender?.id ?? null, text: event.text };
+}
+
+/** Many an API refuses a conversation with a blank message in it, also long afterwards; a photo may have no words. */
+function isSaid({ text }: HistoryEntry): boolean {
+  return text.trim() !== '';
 }
 
 function answered({ text }: AgentReply): HistoryEntry {

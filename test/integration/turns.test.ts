@@ -99,6 +99,28 @@ describe('a turn', () => {
     expect(new Set(seen.map(({ id }) => id)).size).toBe(3);
   });
 
+  it('keeps blank messages out of what the agent is told of before: many an API refuses them (G02)', async () => {
+    await using bench = await TurnBench.start(redis.server);
+    const seen: AgentTurn[] = [];
+    const remembering = agent(
+      (turn) => {
+        seen.push(turn);
+        return answers(turn);
+      },
+      { historyMessages: 10 },
+    );
+    // As an earlier release stored it.
+    await bench.client.rpush(bench.at.laneHistory(LANE), JSON.stringify({ role: 'user', name: 'Ann', text: '' }));
+    await bench.worker(remembering).ready;
+    for (const [index, text] of [' ', 'and what is this?'].entries()) {
+      await bench.receive([message(String(index + 1), ANN, { text })]);
+      await vi.waitFor(() => expect(seen).toHaveLength(index + 1), soon);
+      await vi.waitFor(async () => expect(await bench.activeLanes()).toBe(0), soon);
+    }
+    expect(seen[0]?.history).toEqual([]);
+    expect(seen[1]?.history).toEqual([{ role: 'assistant', name: null, text: 're:  ' }]);
+  });
+
   it('may end without a reply', async () => {
     await using bench = await TurnBench.start(redis.server);
     await bench.worker(agent(() => [])).ready;

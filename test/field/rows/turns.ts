@@ -67,7 +67,7 @@ replay('answers that are split', [
         telegramExtra: { maxReplyChars: 200 },
       });
       agent.next((_, response) => {
-        const replies = Array.from({ length: 5_000 }, (__, n) => ({ text: `reply ${n}` }));
+        const replies = Array.from({ length: 900 }, (__, n) => ({ text: `reply ${n}` }));
         response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ replies }));
       });
       telegram.bot().say(5, 'many, please');
@@ -144,6 +144,27 @@ function hanging(agent: Scene['agent'], about: string): { readonly asked: () => 
   });
   return { asked: () => agent.calls.filter(({ text }) => text === about).length };
 }
+
+replay('what an agent is told', [
+  {
+    id: 'G02',
+    must: 'go on with a chat after a photo without words, whose blank text the agent refuses ever after',
+    async run(stage) {
+      const { telegram, agent } = await stage.echoing({ agent: 'openai', on: ['telegram'] });
+      agent.always((asked, response) => {
+        const messages = asked.body.messages as readonly { content: string }[];
+        if (messages.every(({ content }) => content.trim() !== '')) return answerWith('I see', asked, response);
+        const error = { message: 'messages.0: text content blocks must be non-empty' };
+        response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ error }));
+      });
+      const photo = [{ file_id: 'AgACx', file_unique_id: 'u', width: 90, height: 90 }];
+      telegram.bot().say(5, '', { extra: { photo, text: undefined } });
+      expect(await askTelegram(telegram, 5, 'and what is this?')).toContain('I see');
+      await waitUntil('both to be asked', () => agent.calls.length >= 2);
+      expect(await askTelegram(telegram, 5, 'and now?')).toEqual(['I see']);
+    },
+  },
+]);
 
 replay('a process that asks the agent', [
   {
