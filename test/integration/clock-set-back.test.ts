@@ -133,7 +133,10 @@ describe('whoever reads an instant', () => {
     const ref = { connection: ID, lane: 'l' };
     const begin = () =>
       beginTurn(client, keys, ref, { activation: 1, runner: 'r', turnId: 't', maxMessages: 1, historyEntries: 0 });
-    await client.set(at.desired, JSON.stringify({ id: ID, enabled: true }));
+    await client.set(
+      at.desired,
+      JSON.stringify({ id: ID, platform: 'qq', enabled: true, fingerprint: 'f', source: 'config' }),
+    );
     await client.hset(at.laneState('l'), { active: '1', activation: '1' });
     await client.rpush(at.lane('l'), 'x');
     const turn = await begin();

@@ -128,8 +128,9 @@ describe('delivering', () => {
     const { client, keys, push, k } = place();
     const job = await push(replyPart('c2c:A', 'one'));
     expect((await new Outbox(client, keys, job, true).begin()).desired).toBeNull();
-    await client.set(k.desired, JSON.stringify({ id: 'a', lateReply: 'drop' }));
-    expect((await new Outbox(client, keys, job, true).begin()).desired).toEqual({ id: 'a', lateReply: 'drop' });
+    const wanted = { id: 'a', platform: 'qq', enabled: true, fingerprint: 'f', source: 'config', lateReply: 'drop' };
+    await client.set(k.desired, JSON.stringify(wanted));
+    expect((await new Outbox(client, keys, job, true).begin()).desired).toEqual(wanted);
   });
 
   it('repeats after a lost answer change nothing', async () => {
