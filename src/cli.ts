@@ -3,6 +3,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { complain } from './commands/complain.ts';
 import { connectionsCommand } from './commands/connections.ts';
+import { acceptDataCommand } from './commands/data.ts';
 import { EXIT } from './commands/exit-codes.ts';
 import { deadMessages, retryMessage, sendMessage } from './commands/messages.ts';
 import type { ServeFlags } from './commands/serve.ts';
@@ -202,6 +203,13 @@ program
       }),
     )(),
   );
+
+program
+  .command('data')
+  .description('what Redis has')
+  .command('accept')
+  .description('go on with what Redis has, after it began empty, with other data or with older ones')
+  .action(leaveWith(() => acceptDataCommand(configFile())));
 
 const messages = program
   .command('messages')

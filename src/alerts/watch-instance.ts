@@ -17,6 +17,7 @@ export function watchInstance(observed: Observed, now: number, settings: AlertSe
   return [
     ...sweeps(observed, now, settings),
     ...redis(observed, now),
+    ...data(observed, now),
     ...observed.budgets.filter(isLow).map((budget) => lowBudget(budget, now)),
     ...clocks(observed, now),
     ...platformClocks(observed, now),
@@ -50,6 +51,11 @@ function redis({ redis: facts }: Observed, now: number): Condition[] {
     found.push(condition('redis-aof', 'redis', 'Redis', reason, now));
   }
   return found;
+}
+
+function data({ status }: Observed, now: number): Condition[] {
+  const lost = status.chain?.troubles.find(({ kind }) => kind === 'data-lost');
+  return lost === undefined ? [] : [condition('redis-data', 'redis', 'Redis', lost.reason, now)];
 }
 
 function isLow({ used, count, windowMs }: BudgetUse): boolean {

@@ -24,7 +24,7 @@ const ADVICE: Readonly<Record<Rule, string>> = {
   parked: 'Correct what the reason names, then "holdfast connections resume ID".',
   flapping: 'It comes back each time. See "holdfast connections show ID" for why it ended.',
   'no-sweep': 'Nothing is restarted meanwhile. Look at the log of the schedulers, or start "holdfast scheduler".',
-  redis: 'See docs/runbook.md, "Redis is full" and "Redis is away".',
+  redis: 'See docs/runbook.md, "Redis is full", "Redis is away" and "Redis began empty".',
   budget: 'Something starts new sessions too often: a restart loop, or a second program. See docs/runbook.md.',
   'dead-letters': 'See "holdfast messages dead"; "holdfast messages retry ID" tries one again.',
   'clock-skew': 'Set the clock of that host (NTP).',

@@ -13,7 +13,7 @@ import { childController, sleep } from '../async/abort.ts';
 import { explain } from '../errors.ts';
 import type { ConnectionId } from '../model.ts';
 import { pokeHolders } from '../state/ask.ts';
-import { noteDataLoss } from '../state/data-loss.ts';
+import { noteDataLoss, noteLoss } from '../state/data-loss.ts';
 import { applyDesired, type DesiredConnection, forgetConfigured } from '../state/desired.ts';
 import type { Keys } from '../state/keys.ts';
 import type { RedisClient } from '../state/redis.ts';
@@ -55,6 +55,8 @@ export interface KeepDesiredOptions extends DesiredOptions {
   addedAtRunTime(): Promise<readonly DesiredConnection[]>;
   /** @returns stops calling `listener` */
   onChange(listener: (change: DesiredChange) => void): () => void;
+  /** Called with the name of the data that took the place of those that were lost. @defaultValue nobody is told */
+  onLost?(name: string): void;
   /** Calls with connections whose records were found damaged. @defaultValue nobody looks */
   onDamaged?(listener: (ids: readonly ConnectionId[]) => void): () => void;
 }
@@ -90,6 +92,7 @@ export async function keepDesired(options: KeepDesiredOptions, signal: AbortSign
       const nameNow = await writeAnewIfLost(options, name, added);
       // What was read before the name is of these data.
       if (nameNow === name) added = addedNow;
+      else options.onLost?.(nameNow);
       name = nameNow;
     } catch (error) {
       due.add(taken);
@@ -152,7 +155,8 @@ async function writeAnewIfLost(
   await applyDesired(client, keys, configured, { removeOthers: false });
   for (const connection of added) await writeRuntimeConnection(client, keys, connection, 'add');
   const ids = [...configured, ...added].map(({ id }) => id);
-  await noteDataLoss(client, keys, ids, fresh, Date.now());
+  await noteDataLoss(client, keys, ids, `after ${name}`, Date.now());
+  await noteLoss(client, keys, { kind: 'empty', reason: 'Redis lost its data while this installation ran' });
   log.error(
     { event: 'redis.data-lost', connections: ids },
     'Redis lost its data: connections start anew; unanswered messages, cursors, pauses and history are gone',

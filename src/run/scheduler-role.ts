@@ -7,6 +7,7 @@ import { createQueueSettler } from '../scheduler/settle-queues.ts';
 import { sweepLanes } from '../scheduler/sweep-lanes.ts';
 import { staleAfter } from '../status/read.ts';
 import { runAlerts } from './alerts.ts';
+import type { DataMemory } from './data-memory.ts';
 import { keepMinutes } from './keep-minutes.ts';
 import { keepRoom } from './keep-room.ts';
 import type { LiveConfig } from './live-config.ts';
@@ -22,10 +23,19 @@ export interface SchedulerRoleOptions {
   readonly identity: ProcessIdentity;
   /** Looks on at the sweeps. */
   readonly records: RecordWatch;
+  readonly memory: DataMemory | null;
   readonly log: Logger;
 }
 
-export function startSchedulerRole({ config, live, storage, identity, records, log }: SchedulerRoleOptions): Role {
+export function startSchedulerRole({
+  config,
+  live,
+  storage,
+  identity,
+  records,
+  memory,
+  log,
+}: SchedulerRoleOptions): Role {
   const ended = controllerForMany();
   const { fenced, patient, keys, address, connections, turns, deliveries } = storage;
   const minutes = keepMinutes(fenced, keys, staleAfter(config.timings), log);
@@ -43,6 +53,7 @@ export function startSchedulerRole({ config, live, storage, identity, records, l
       onSight: (sight) => {
         minutes.saw(sight);
         records.saw(sight.connections);
+        memory?.saw(sight);
       },
       timings: config.timings,
       clock: systemClock,
@@ -59,7 +70,7 @@ export function startSchedulerRole({ config, live, storage, identity, records, l
     async drain() {
       ended.abort();
       await Promise.all([scheduler.done, alerting, keeping]);
-      await minutes.close();
+      await Promise.all([minutes.close(), memory?.settled()]);
     },
   };
 }

@@ -2,6 +2,7 @@
  * One foreground process: opens Redis, starts its roles, says that it is ready, and drains them when asked to. `up`,
  * `worker` and `scheduler` differ only in which roles they name and which of them live in child processes.
  */
+import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { controllerForMany, settledWithin } from '../async/abort.ts';
 import type { Config } from '../config.ts';
@@ -16,6 +17,7 @@ import { createAdapters } from './adapters.ts';
 import { type ChildReady, type SupervisedChild, superviseChild, type ToChild } from './child-supervisor.ts';
 import { startConnectionsRole } from './connections-role.ts';
 import { CredentialStore } from './credentials.ts';
+import { DataMemory } from './data-memory.ts';
 import { declareWorkerDead, strikeOff } from './declare-worker-dead.ts';
 import { desiredFromConfig } from './desired-from-config.ts';
 import { type Foreground, foreground, reportUncaught } from './foreground.ts';
@@ -29,7 +31,7 @@ import type { Role, RoleName } from './role.ts';
 import { RuntimeConnections } from './runtime-connections.ts';
 import { startSchedulerRole } from './scheduler-role.ts';
 import { spareMemory } from './spare-memory.ts';
-import { openStorage, type Storage } from './storage.ts';
+import { EMBEDDED_DIR, openStorage, type Storage } from './storage.ts';
 import { openListener, startWebRole } from './web-role.ts';
 import { createWorkerReporter, type WorkerReporter } from './worker-report.ts';
 
@@ -110,13 +112,19 @@ async function serveOver(
   }
 
   const ended = controllerForMany();
+  const { address, patient, keys } = storage;
+  const memory =
+    options.roles.includes('scheduler') && !options.supervised
+      ? new DataMemory({ dir: join(options.cwd, EMBEDDED_DIR), address, client: patient, keys, log })
+      : null;
   let askedAt = performance.now();
   try {
     const running = startRoles(
       options,
       { storage, listener, live, measurements },
       identity,
-      await beginDesired(options, storage),
+      memory,
+      await beginDesired(options, storage, memory),
       ended.signal,
     );
     await Promise.race([Promise.all(running.parts.map((part) => part.ready)), stop.ending]);
@@ -170,6 +178,7 @@ function startRoles(
   options: ServeOptions,
   { storage, listener, live, measurements }: Parts,
   identity: ProcessIdentity,
+  memory: DataMemory | null,
   dataName: string,
   ended: AbortSignal,
 ): Running {
@@ -204,7 +213,8 @@ function startRoles(
 
   const records = new RecordWatch(live, log);
   const parts: Pick<Role, 'ready' | 'drain'>[] = [];
-  if (roles.includes('scheduler')) parts.push(startSchedulerRole({ config, live, storage, identity, records, log }));
+  if (roles.includes('scheduler'))
+    parts.push(startSchedulerRole({ config, live, storage, identity, records, memory, log }));
   const messages = { config, live, storage, identity, adapters, credentials, safeguards, measurements, log };
   if (roles.includes('agent')) agent = startAgentRole(messages);
   if (roles.includes('delivery')) delivery = startDeliveryRole(messages);
@@ -265,6 +275,7 @@ function startRoles(
       removes: roles.includes('scheduler'),
       onChange: (listener) => live.onChange(listener),
       onDamaged: (listener) => records.onDamaged(listener),
+      onLost: (name) => memory?.begin(name),
       log,
     },
     ended,
@@ -299,7 +310,12 @@ function superviseGroup(
 }
 
 /** @returns the name of the data in Redis */
-async function beginDesired({ config, roles, log }: ServeOptions, { patient, keys }: Storage): Promise<string> {
+async function beginDesired(
+  { config, roles, log }: ServeOptions,
+  { patient, keys }: Storage,
+  memory: DataMemory | null,
+): Promise<string> {
+  const missing = (await memory?.compare()) ?? null;
   const name = await writeDesired({
     client: patient,
     keys,
@@ -308,6 +324,13 @@ async function beginDesired({ config, roles, log }: ServeOptions, { patient, key
     removeOthers: roles.includes('scheduler') && config.connections.length > 0,
     log,
   });
+  if (missing !== null) {
+    await memory?.tell(
+      missing,
+      config.connections.map(({ id }) => id),
+    );
+  }
+  memory?.begin(name);
   return name;
 }
 

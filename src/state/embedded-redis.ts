@@ -14,6 +14,7 @@ import { FatalError, TransientError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { type HeldLock, withFileLock } from './file-lock.ts';
 import { embeddedMaxBytes } from './machine-memory.ts';
+import { assertNothingBuried } from './redis-leftovers.ts';
 import { describePlace, preparePlace, type RedisPlace, readRunRecord, writeRunRecord } from './redis-place.ts';
 import { probeRedis } from './redis-probe.ts';
 import { type AppendFsync, isRedisRunning, signalProcess, spawnRedis, tailOfLog } from './redis-process.ts';
@@ -236,6 +237,7 @@ async function start(
   signal: AbortSignal,
 ): Promise<string> {
   lock.assertHeld();
+  await assertNothingBuried(place.dataDir);
   const pid = await spawnRedis(place, options.appendfsync ?? 'always');
   await writeRunRecord(place, { dir: place.dir, socket: place.socket, pid });
   const path = await findLive(place, signal);

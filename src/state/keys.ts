@@ -19,6 +19,10 @@ export function createKeys(prefix: string) {
     queueLog: `${prefix}:queue-log`,
     /** String: a name the data got when they began; another one, or none, means that Redis lost them. */
     dataName: `${prefix}:data-name`,
+    /** Hash: that Redis has less than was there, until somebody accepts it; see data-loss.ts. */
+    dataLoss: `${prefix}:data-loss`,
+    /** String: when that was accepted last (Redis ms). */
+    dataAccepted: `${prefix}:data-accepted`,
     /** Set of all desired connection ids. */
     connections: `${prefix}:connections`,
     /** Set of the ids of connections that were added at run time. */

@@ -8,6 +8,7 @@ import {
   readOutboxStandings,
   type Waiting,
 } from '../state/backlog.ts';
+import { type DataLoss, readLoss } from '../state/data-loss.ts';
 import type { Keys } from '../state/keys.ts';
 import { type QueueChange, type QueueSettings, readQueueChanges, readQueueSettings } from '../state/queue-settings.ts';
 import type { RedisClient } from '../state/redis.ts';
@@ -19,6 +20,8 @@ import { RECENT_MS, ROLE_MISSING_MS } from './thresholds.ts';
 export interface ChainEvidence extends AllEvidence {
   /** `null`: Redis does not let us ask. */
   readonly redis: RedisFacts | null;
+  /** Redis has less than was there, and nobody has accepted it. @defaultValue nothing is missing */
+  readonly dataLoss?: DataLoss | null;
   readonly queues: readonly QueueSettings[];
   /** Within {@link RECENT_MS}, newest first. */
   readonly queueChanges: readonly QueueChange[];
@@ -42,8 +45,9 @@ export async function readChainEvidence(
   const evidence = await readAllEvidence(client, keys, timings);
   const { now } = evidence.moment;
   const ids = evidence.connections.map(({ desired }) => desired.id);
-  const [redis, settings, queueChanges, backlogs, workerLog] = await Promise.all([
+  const [redis, dataLoss, settings, queueChanges, backlogs, workerLog] = await Promise.all([
     allowed(readRedisFacts(client)),
+    readLoss(client, keys),
     allowed(readQueueSettings(client, keys)),
     readQueueChanges(client, keys, now - RECENT_MS),
     readBacklogs(client, keys, ids, now),
@@ -58,6 +62,7 @@ export async function readChainEvidence(
   return {
     ...evidence,
     redis,
+    dataLoss,
     queues: settings?.queues ?? [],
     queueChanges,
     backlogs: new Map(backlogs.map((one) => [one.id, one])),

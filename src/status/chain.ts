@@ -21,6 +21,7 @@ export const TROUBLES = [
   'disconnected',
   'no-sweep',
   'storage',
+  'data-lost',
   'inbound-stuck',
   'queue-settings',
   'queue-settled',

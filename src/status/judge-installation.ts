@@ -10,6 +10,7 @@ export function judgeInstallation(evidence: ChainEvidence): Found[] {
   const wanted = evidence.connections.some(({ desired, wishes }) => desired.enabled && !wishes.paused);
   return [
     ...judgeStorage(evidence),
+    ...judgeData(evidence),
     ...judgeQueues(evidence),
     ...(wanted ? [...judgeSweeps(evidence), ...judgeRoles(evidence)] : []),
   ];
@@ -31,6 +32,14 @@ function* judgeStorage({ redis }: ChainEvidence): Generator<Found> {
     const reason = `${percent} % of Redis's memory is used: inbound messages wait at the platforms`;
     yield { ...base, state: 'failing', reason, advice: 'find out what waits (holdfast status), or raise maxmemory' };
   }
+}
+
+function* judgeData({ dataLoss = null }: ChainEvidence): Generator<Found> {
+  if (dataLoss === null) return;
+  const advice =
+    'look for the data (docs/runbook.md, "Redis began empty"); if these are the ones to go on with: holdfast data accept';
+  const { reason, at } = dataLoss;
+  yield { kind: 'data-lost', link: 'stored', state: 'failing', subject: 'Redis', reason, advice, since: at };
 }
 
 const QUEUE_LINKS: Readonly<Record<QueueName, LinkName>> = {

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { askConnection, VERBS, type Verb } from '../state/ask.ts';
+import { acceptData } from '../state/data-loss.ts';
 import { listDeadMessages, retryDeadMessage } from '../state/dead-messages.ts';
 import { chainHealthOf, chainWithoutRedis } from '../status/chain-health.ts';
 import { readConnectionDetail } from '../status/connection-detail.ts';
@@ -13,6 +14,7 @@ import { type ConnectionDesk, installConnectionChanges } from './change-connecti
 import { HttpProblem, problem, refusals } from './problem.ts';
 import { installPush, type PushApiOptions } from './push-api.ts';
 import {
+  acceptedSchema,
   askedSchema,
   chainHealthSchema,
   connectionDetailSchema,
@@ -154,6 +156,22 @@ function installDeadMessages(root: FastifyInstance, { client, keys, signal }: Ap
       },
     },
     () => askRedis(signal, () => listDeadMessages(client, keys)),
+  );
+
+  app.post(
+    '/api/data/accept',
+    {
+      schema: {
+        summary: 'Go on with what Redis has, after it began empty, with other data or with older ones',
+        tags: ['status'],
+        response: { 200: acceptedSchema, ...refusals },
+      },
+    },
+    async () => {
+      const loss = await askRedis(signal, () => acceptData(client, keys));
+      root.log.info({ event: 'web.asked', verb: 'accept-data' }, 'what Redis has is accepted');
+      return { accepted: loss?.reason ?? null };
+    },
   );
 
   const retry = async (id: string): Promise<z.output<typeof retriedSchema>> => {

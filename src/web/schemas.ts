@@ -263,6 +263,10 @@ export const pushedSchema = z
 
 export const retriedSchema = z.strictObject({ id: z.string(), retried: z.literal(true) }).meta({ id: 'Retried' });
 
+export const acceptedSchema = z
+  .strictObject({ accepted: z.string().nullable().describe('What was missing, in words; null: nothing was.') })
+  .meta({ id: 'Accepted' });
+
 export const healthSchema = z.strictObject({ status: z.literal('ok') });
 
 export const readinessSchema: z.ZodType<Readiness> = z

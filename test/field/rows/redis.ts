@@ -1,11 +1,14 @@
 /** What Redis, its users, its rights and the way to it can do to an installation. */
 import { once } from 'node:events';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { qqConnection } from '../../support/installation.ts';
 import type { TestRedis } from '../../support/redis.ts';
+import type { LogLine } from '../../support/served-process.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { replay } from '../row.ts';
 import { askQq, askTelegram, type Stage } from '../stage.ts';
@@ -220,6 +223,56 @@ replay('Redis and its rights', [
       );
       expect(reason).toContain('no worker can hold it');
       expect(evil.requests).toEqual([]);
+    },
+  },
+  {
+    id: 'M10',
+    must: 'say that Redis began empty where there were data, until somebody accepts it, and never at a first start',
+    async run(stage) {
+      const redis = await stage.redis();
+      const qq = await stage.qq();
+      const installation = await stage.install({ connections: [qqConnection(qq)], redis: { url: redis.url } });
+      const missing = ({ event }: LogLine) => event === 'redis.data-missing';
+      const first = await installation.up();
+      await installation.live();
+      const memory = join(installation.dir, '.holdfast', 'data-hf.json');
+      await waitUntil('the data to be remembered', () => existsSync(memory));
+      expect(statSync(memory).mode & 0o777).toBe(0o600);
+      await first.stop();
+      expect(first.lines.filter(missing)).toEqual([]);
+
+      await redis.client().flushall();
+      const second = await installation.up();
+      await installation.live();
+      const line = await second.waitForLine(missing, 5_000);
+      expect(line).toMatchObject({ level: 'error', msg: expect.stringContaining('Redis began empty') });
+      expect((await installation.connection()).counters.gaps).toBe(1);
+      const status = await installation.run(['status']);
+      expect([status.code, status.stdout]).toEqual([1, expect.stringContaining('holdfast data accept')]);
+      expect((await installation.run(['data', 'accept'])).code).toBe(0);
+      expect((await installation.run(['status'])).code).toBe(0);
+      await second.stop();
+      const third = await installation.up();
+      await installation.live();
+      expect(third.lines.filter(missing)).toEqual([]);
+    },
+  },
+  {
+    id: 'M10b',
+    must: 'start no embedded Redis over append-only files whose manifest is gone, and bury nothing',
+    async run(stage) {
+      const installation = await stage.install({ connections: [] });
+      await (await installation.up()).stop();
+      const folder = join(installation.dir, '.holdfast', 'redis', 'appendonlydir');
+      const files = () => readdirSync(folder).map((name) => [name, statSync(join(folder, name)).size]);
+      rmSync(join(folder, 'appendonly.aof.manifest'));
+      const before = files();
+      const up = installation.start('up');
+      expect((await up.exited).code).toBe(2);
+      expect(up.lines.find(({ event }) => event === 'redis-unfit')?.msg).toMatch(
+        /no appendonly\.aof\.manifest.*runbook/,
+      );
+      expect(files()).toEqual(before);
     },
   },
 ]);
