@@ -15,6 +15,8 @@ const RULES: Readonly<Record<TroubleKind, ChainRule | null>> = {
   'no-sweep': null,
   // A Redis that takes no writes keeps no alerts either: redis-away.ts tells it.
   storage: null,
+  // Told by the rule about Redis.
+  'data-lost': null,
   'inbound-stuck': 'backlog',
   'queue-settings': 'queue',
   'queue-settled': 'queue',
