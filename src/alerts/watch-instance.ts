@@ -54,7 +54,7 @@ function redis({ redis: facts }: Observed, now: number): Condition[] {
 }
 
 function data({ status }: Observed, now: number): Condition[] {
-  const lost = status.chain?.troubles.find(({ kind }) => kind === 'data-lost');
+  const lost = status.chain?.troubles.find(({ kind, state }) => kind === 'data-lost' && state === 'failing');
   return lost === undefined ? [] : [condition('redis-data', 'redis', 'Redis', lost.reason, now)];
 }
 
