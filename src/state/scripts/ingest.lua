@@ -219,7 +219,8 @@ if last > skip then
     place[7], place[8] = 'cursor', cursor
   end
   if progress then
-    place[#place + 1], place[#place + 2] = 'eventBy', ARGV[1]
+    place[#place + 1] = 'eventBy'
+    place[#place + 1] = ARGV[1]
   end
   redis.call('HSET', KEYS[2], unpack(place))
   if #fresh > 0 then

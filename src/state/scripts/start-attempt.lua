@@ -48,18 +48,23 @@ local function forgetFuture(log, window)
   redis.call('PEXPIRE', log, window)
 end
 
--- What is left of a pause, and never more than it was to last; and whether the platform named the time.
+-- Whether the platform named the time of the pause that was looked at last.
+local isTold = false
+
+-- What is left of a pause, and never more than it was to last.
 local function pauseLeft(pause)
+  isTold = false
   local left = redis.call('PTTL', pause)
   if left <= 0 then
-    return 0, false
+    return 0
   end
   local value = redis.call('GET', pause)
   local lasts = tonumber(string.match(value, '^(%d+) ') or left)
   if left > lasts then
     redis.call('PEXPIRE', pause, lasts)
   end
-  return math.min(left, lasts), string.match(value, '^%d+ told ') ~= nil
+  isTold = string.match(value, '^%d+ told ') ~= nil
+  return math.min(left, lasts)
 end
 
 local longest, paused, told = 0, false, 0
@@ -72,7 +77,7 @@ for i = 1, buckets do
     redis.call('LPOP', log)
     oldest = redis.call('LINDEX', log, 0)
   end
-  local wait, isTold = pauseLeft(pause)
+  local wait = pauseLeft(pause)
   paused = paused or wait > 0
   if isTold then
     told = math.max(told, wait)
