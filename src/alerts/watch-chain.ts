@@ -17,6 +17,7 @@ const RULES: Readonly<Record<TroubleKind, ChainRule | null>> = {
   storage: null,
   // Told by the rule about Redis.
   'data-lost': null,
+  unseen: null,
   'inbound-stuck': 'backlog',
   'queue-settings': 'queue',
   'queue-settled': 'queue',

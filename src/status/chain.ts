@@ -22,6 +22,7 @@ export const TROUBLES = [
   'no-sweep',
   'storage',
   'data-lost',
+  'unseen',
   'inbound-stuck',
   'queue-settings',
   'queue-settled',

@@ -12,7 +12,7 @@ export function judgeInstallation(evidence: ChainEvidence): Found[] {
     ...judgeStorage(evidence),
     ...judgeData(evidence),
     ...judgeQueues(evidence),
-    ...(wanted ? [...judgeSweeps(evidence), ...judgeRoles(evidence)] : []),
+    ...(wanted ? [...judgeSweeps(evidence), ...judgeRoles(evidence), ...judgePresence(evidence)] : []),
   ];
 }
 
@@ -71,6 +71,20 @@ function* judgeQueues({ queues, queueChanges }: ChainEvidence): Generator<Found>
     const advice = 'find out who did: another Bull Board, a script, redis-cli';
     yield { ...base, kind: 'queue-settled', state: 'watch', reason, advice, since: change.at };
   }
+}
+
+/** Without presence all goes on, and a lost worker is noticed later. */
+function* judgePresence({ workers }: ChainEvidence): Generator<Found> {
+  const unseen = workers.filter(
+    ({ roles, presence, draining }) => roles.includes('connections') && presence === false && !draining,
+  );
+  if (unseen.length === 0) return;
+  const names = unseen.slice(0, 3).map(({ id }) => id);
+  const more = unseen.length > names.length ? ` and ${unseen.length - names.length} more` : '';
+  const reason = `Redis does not show whether ${names.join(', ')}${more} lives: should it die, that is noticed when its leases run out`;
+  const advice =
+    'see "presence-unseen" in its log and "redis.rights" in holdfast doctor: mostly its Redis user has no channels';
+  yield { kind: 'unseen', link: 'received', state: 'watch', subject: names[0] ?? '', reason, advice };
 }
 
 function* judgeSweeps({ sweep, moment, workers }: ChainEvidence): Generator<Found> {

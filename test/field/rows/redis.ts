@@ -6,9 +6,11 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { expect } from 'vitest';
+import type { StatusDocument } from '../../../src/status/document.ts';
 import { qqConnection } from '../../support/installation.ts';
 import type { TestRedis } from '../../support/redis.ts';
 import type { LogLine } from '../../support/served-process.ts';
+import { makeTestCa } from '../../support/test-ca.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { replay } from '../row.ts';
 import { askQq, askTelegram, type Stage } from '../stage.ts';
@@ -123,6 +125,8 @@ replay('Redis and its rights', [
       await admin.call('acl', 'setuser', 'app', 'resetchannels');
       const unseen = await up.waitForLine(({ event }) => event === 'presence-unseen', 10_000);
       expect(unseen.msg).toContain('&hf:presence:*');
+      const told = (status: StatusDocument) => status.chain.troubles.some(({ kind }) => kind === 'unseen');
+      await waitUntil('status to say so', async () => told(await installation.status()));
       await sleepFor(3_000);
       await admin.call('acl', 'setuser', 'app', '&*');
       await up.waitForLine(({ event }) => event === 'presence-seen', 10_000);
@@ -155,6 +159,17 @@ replay('Redis and its rights', [
       await refusedAtStart(stage, `redis://127.0.0.1:${redis.port}/99`, /no database of the number/);
       await redis.client().call('acl', 'setuser', 'default', 'off');
       await refusedAtStart(stage, `redis://127.0.0.1:${redis.port}/0`, /wants a password/);
+    },
+  },
+  {
+    id: 'S4b',
+    must: 'say in words that the certificate is signed by nobody it trusts, or that only one side speaks TLS',
+    async run(stage) {
+      const ca = stage.use(await makeTestCa());
+      const [tls, plain] = [await stage.redis({ tls: ca }), await stage.redis()];
+      await refusedAtStart(stage, tls.url, /signed by nobody whom this host trusts.*NODE_EXTRA_CA_CERTS/s);
+      await refusedAtStart(stage, tls.url.replace('rediss:', 'redis:'), /speaks TLS.*write rediss:\/\//s);
+      await refusedAtStart(stage, plain.url.replace('redis:', 'rediss:'), /speaks no TLS.*write redis:\/\//s);
     },
   },
   {
