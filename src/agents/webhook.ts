@@ -27,7 +27,7 @@ export interface WebhookOptions {
 }
 
 /** Of one answer. */
-const MOST_REPLIES = 1_000;
+const MOST_REPLIES = 10_000;
 
 const answerSchema = z.union([
   z.looseObject({ text: z.string().min(1) }),

@@ -123,7 +123,7 @@ describe('WebhookAgent', () => {
     ['more than 4 MiB of text', JSON.stringify({ text: `${'é'.repeat(2 * 1024 * 1024)}!` })],
     ['of several replies together', JSON.stringify({ replies: Array(5).fill({ text: 'x'.repeat(1_000_000) }) })],
     ['more JSON than files could make', JSON.stringify({ text: 'ok', files: ['A'.repeat(32 * 1024 * 1024)] })],
-    ['a thousand and one replies', JSON.stringify({ replies: Array(1_001).fill({ text: 'x' }) })],
+    ['more replies than anybody reads', JSON.stringify({ replies: Array(10_001).fill({ text: 'x' }) })],
     ['a million replies that are none', `{"replies":[${'{},'.repeat(1_000_000)}{}]}`],
   ])('gives a turn up whose answer is too long: %s (H3)', async (_, body) => {
     const hook = await startHook(sends(200, body));
