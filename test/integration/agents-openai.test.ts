@@ -9,6 +9,7 @@ import type { OpenAiOptions } from '../../src/agents/openai.ts';
 import { FatalError, ProcessStopping, TransientError } from '../../src/errors.ts';
 import { PACKERS, repeated, send } from '../support/endless-body.ts';
 import { message, QQ } from '../support/inbound.ts';
+import { LONG } from '../support/installation.ts';
 
 interface Call {
   readonly path: string;
@@ -347,6 +348,17 @@ describe('OpenAiAgent', () => {
         `redirected to ${new URL(location).host} (HTTP ${status}), which is not followed`,
       );
       expect(other.calls).toHaveLength(0);
+    },
+  );
+
+  it.runIf(LONG)(
+    'answers after more than 300 s of silence, where timeoutMs allows it (G13)',
+    { timeout: 400_000 },
+    async () => {
+      const api = await startApi((response, call) => void setTimeout(() => says('at last')(response, call), 320_000));
+      const asking = openai(api.url, { timeoutMs: 600_000 }).reply(turn(), signal());
+      expect(await asking).toMatchObject([{ text: 'at last' }]);
+      expect(api.calls).toHaveLength(1);
     },
   );
 
