@@ -13,7 +13,7 @@
 --      or {'done', '1' when messages are left, activation of the outbox if it has to be woken, else '0'}
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
-local state = redis.call('HMGET', KEYS[1], 'token', 'turnId', 'count', 'doneTurn', 'active', 'bytes')
+local state = redis.call('HMGET', KEYS[1], 'token', 'turnId', 'count', 'doneTurn', 'active', 'large')
 
 local function done(woken)
   local activation = woken and redis.call('HGET', KEYS[7], 'activation') or '0'
@@ -97,11 +97,14 @@ if letters > 0 then
   redis.call('HINCRBY', KEYS[10], 'deadLetters', letters)
 end
 
-local freed = 0
+local freed, large = 0, 0
 local taken = tonumber(state[3] or '0')
 if taken > 0 then
   for _, entry in ipairs(redis.call('LRANGE', KEYS[2], 0, taken - 1)) do
     freed = freed + #entry
+    if #entry > 4096 then
+      large = large + #entry
+    end
   end
   redis.call('LTRIM', KEYS[2], taken, -1)
 end
@@ -111,7 +114,7 @@ if bytes < 0 then
 end
 redis.call('HDEL', KEYS[1], 'turnId', 'count', 'crashes', 'attempt', 'nextAttemptAt', 'waitMs', 'lastError',
   'runner')
-redis.call('HSET', KEYS[1], 'doneTurn', ARGV[2], 'bytes', string.format('%.0f', math.max(0, tonumber(state[6] or '0') - freed)))
+redis.call('HSET', KEYS[1], 'doneTurn', ARGV[2], 'large', string.format('%.0f', math.max(0, tonumber(state[6] or '0') - large)))
 redis.call('HINCRBY', KEYS[10], 'turns', 1)
 if redis.call('LLEN', KEYS[2]) == 0 then
   redis.call('HSET', KEYS[1], 'active', '0')

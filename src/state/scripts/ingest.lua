@@ -5,7 +5,7 @@
 -- ARGV: 1 fencing token, 2 writer, 3 position of the first item (counted per writer), 4 cursor that the writer
 --       started from ('' none, or it could not be read), 5 dedupe window (ms), 6 limit of bytes pending, 7 instance full ('1' or ''),
 --       8 safeguards: cursor, dedupe, fence (three times '1' or '0'), 9 bytes of all its messages, or more,
---       10 number of distinct lanes n, 11 most messages of a lane, 12 most bytes of a lane, 13 bytes of records kept (about),
+--       10 number of distinct lanes n, 11 most messages of a lane, 12 most bytes of a lane's large entries (above 4 KiB), 13 bytes of records kept (about),
 --       then n lane ids, then per item: number of its lane (1-based) if it is a message,
 --       else its kind, event id ('' none), entry, cursor after ('' unchanged, '-': one of a later item of this batch
 --       covers it)
@@ -33,7 +33,7 @@ local from = tonumber(ARGV[3])
 local lanes = tonumber(ARGV[10])
 local base = 13 + lanes
 local count = (#ARGV - base) / 4
-local stored = redis.call('HMGET', KEYS[2], 'cursor', 'bytes', 'writer', 'items')
+local stored = redis.call('HMGET', KEYS[2], 'cursor', 'bytes', 'writer', 'items', 'crowded')
 local position
 if stored[3] == ARGV[2] then
   position = tonumber(stored[4])
@@ -97,15 +97,17 @@ if ARGV[7] == '1' or bytes + tonumber(ARGV[9]) > limit then
   end
 end
 
--- Room in each conversation, so that whoever floods one waits alone. Not looked at while next to nothing waits.
+-- Room in each conversation, so that whoever floods one waits alone. Looked at only while some conversation of the
+-- connection is crowded: what RPUSH answers tells when one becomes it, and in normal life this costs nothing.
 local room, space = {}, {}
-if bytes + tonumber(ARGV[9]) > 131072 then
+local crowded = stored[5] == '1' and bytes > 131072
+if crowded then
   for lane = 1, lanes do
     local waiting = redis.call('LLEN', KEYS[7 + 2 * lane])
     room[lane] = tonumber(ARGV[11]) - waiting
     space[lane] = tonumber(ARGV[12])
     if waiting > 0 then
-      space[lane] = space[lane] - tonumber(redis.call('HGET', KEYS[8 + 2 * lane], 'bytes') or '0')
+      space[lane] = space[lane] - tonumber(redis.call('HGET', KEYS[8 + 2 * lane], 'large') or '0')
     end
   end
 end
@@ -128,7 +130,7 @@ local function wake(lane, rewake, size)
       redis.call('PERSIST', state)
     end
     activation = text(tonumber(activation or '0') + 1)
-    redis.call('HSET', state, 'active', '1', 'activation', activation, 'bytes', text(size or 0))
+    redis.call('HSET', state, 'active', '1', 'activation', activation, 'large', text(size or 0))
     redis.call('ZADD', KEYS[5], text(now), ARGV[13 + lane])
   elseif not rewake then
     return
@@ -158,7 +160,7 @@ for i = skip + 1, last do
   if id ~= '' and seen[id] then
     letter = 'd'
     count1('duplicates')
-  elseif lane and room[lane] and (room[lane] <= 0 or space[lane] < #entry) then
+  elseif lane and room[lane] and (room[lane] <= 0 or (#entry > 4096 and space[lane] <= 0)) then
     redis.call('XADD', KEYS[4], 'MAXLEN', '~', 1000, '*', 'kind', 'busy', 'lane', ARGV[13 + lane], 'eventId', id,
       'bytes', #entry, 'entry', string.sub(entry, 1, 512))
     letter = 'b'
@@ -166,7 +168,7 @@ for i = skip + 1, last do
   elseif lane then
     if room[lane] then
       room[lane] = room[lane] - 1
-      space[lane] = space[lane] - #entry
+      space[lane] = space[lane] - (#entry > 4096 and #entry or 0)
     end
     local waiting = entries[lane]
     if waiting then
@@ -202,21 +204,29 @@ for i = skip + 1, last do
 end
 for _, lane in ipairs(order) do
   -- Messages leave a lane when their turn ends, and what empties it puts it to sleep: one that had some is awake.
-  local size = 0
+  -- Large ones are counted in bytes, by the lane; of the others their number is bound enough.
+  local large = 0
   for _, entry in ipairs(entries[lane]) do
-    size = size + #entry
+    if #entry > 4096 then
+      large = large + #entry
+    end
   end
-  if redis.call('RPUSH', KEYS[7 + 2 * lane], unpack(entries[lane])) == #entries[lane] then
-    wake(lane, false, size)
-  else
-    redis.call('HINCRBY', KEYS[8 + 2 * lane], 'bytes', size)
+  local waiting = redis.call('RPUSH', KEYS[7 + 2 * lane], unpack(entries[lane]))
+  if waiting == #entries[lane] then
+    wake(lane, false, large)
+  elseif large > 0 then
+    large = redis.call('HINCRBY', KEYS[8 + 2 * lane], 'large', large)
   end
+  crowded = crowded or waiting >= tonumber(ARGV[11]) or large >= tonumber(ARGV[12])
 end
 
 if last > skip then
   local place = { 'bytes', text(bytes), 'writer', ARGV[2], 'items', text(from + last) }
   if cursor and keepCursor then
     place[7], place[8] = 'cursor', cursor
+  end
+  if crowded or stored[5] == '1' then
+    place[#place + 1], place[#place + 2] = 'crowded', crowded and '1' or ''
   end
   if progress then
     place[#place + 1] = 'eventBy'

@@ -8,7 +8,9 @@ if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then
 end
 redis.call('RPUSH', KEYS[2], ARGV[3])
 redis.call('HINCRBY', KEYS[5], 'bytes', #ARGV[3])
-redis.call('HINCRBY', KEYS[3], 'bytes', #ARGV[3])
+if #ARGV[3] > 4096 then
+  redis.call('HINCRBY', KEYS[3], 'large', #ARGV[3])
+end
 if redis.call('HGET', KEYS[3], 'active') ~= '1' then
   local t = redis.call('TIME')
   redis.call('HSET', KEYS[3], 'active', '1')
