@@ -85,8 +85,16 @@ export interface InboundEvent {
   /** Wall clock of the worker when the frame arrived, ms since the epoch. */
   readonly receivedAt: number;
   readonly reply: ReplyHandle | null;
+  /** What became of a send that waited for the platform's audit. */
+  readonly audit?: AuditVerdict;
   /** The payload as it came, whole. */
   readonly raw: string;
+}
+
+export interface AuditVerdict {
+  /** As the answer to the send named it. */
+  readonly id: string;
+  readonly passed: boolean;
 }
 
 export interface Attachment {

@@ -84,6 +84,8 @@ export const CATALOG = {
     'Parts that the platform had already: an earlier try arrived',
   ),
   holdfast_send_audits_total: ofConnection('counter', 'Parts that the platform holds back for its audit'),
+  holdfast_send_audits_passed_total: ofConnection('counter', 'Parts that the audit let through'),
+  holdfast_send_audits_rejected_total: ofConnection('counter', 'Parts that the audit refused; they are dead letters'),
   holdfast_send_blanks_total: ofConnection('counter', 'Parts in which nothing could be seen, and which were not sent'),
   holdfast_send_retries_total: ofConnection('counter', 'Sends that are to be tried again'),
   holdfast_dead_letters_total: ofConnection('counter', 'Messages and parts that became dead letters'),

@@ -37,6 +37,8 @@ const COUNTERS = {
   sent: 'holdfast_sent_total',
   duplicatesSent: 'holdfast_sent_duplicates_total',
   auditsPending: 'holdfast_send_audits_total',
+  auditsPassed: 'holdfast_send_audits_passed_total',
+  auditsRejected: 'holdfast_send_audits_rejected_total',
   blanks: 'holdfast_send_blanks_total',
   sendRetries: 'holdfast_send_retries_total',
   deadLetters: 'holdfast_dead_letters_total',

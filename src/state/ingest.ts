@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { explain } from '../errors.ts';
-import type { ConnectionId, Cursor, FencingToken, InboundEvent, InboundKind } from '../model.ts';
+import type { AuditVerdict, ConnectionId, Cursor, FencingToken, InboundEvent, InboundKind } from '../model.ts';
 import { ASIDE_UNITS, ASIDE_UNITS_WHEN_SHORT, LANE_BYTES, LANE_MESSAGES, RECORDS_BYTES } from './kept.ts';
 import { type Keys, laneId } from './keys.ts';
 import { decodeMessage, encodeMessage, type StoredMessage } from './lane-entry.ts';
@@ -24,6 +24,8 @@ export interface IngestItem {
   readonly entry: string;
   /** The cursor once this item is stored; `null`: unchanged. */
   readonly cursor: Cursor | null;
+  /** To be settled before this item is stored. */
+  readonly audit?: AuditVerdict;
 }
 
 export interface IngestBatch {
@@ -131,7 +133,7 @@ function encodeAside(event: InboundEvent, cursor: Cursor | null, short: boolean)
   const text = event.text.slice(0, most);
   const eventId = idOf(event.eventId);
   const entry = `${JSON.stringify({ kind, ...header, eventId, text })}\n${raw.slice(0, most)}`;
-  return { kind, eventId, lane: null, entry, cursor };
+  return { kind, eventId, lane: null, entry, cursor, ...(event.audit === undefined ? {} : { audit: event.audit }) };
 }
 
 /** Ids are remembered for days, each by itself: one of unusual length is remembered by its digest. */

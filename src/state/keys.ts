@@ -255,6 +255,11 @@ export class ConnectionKeys {
     return (name: string) => this.#at(`bucket:${digest(name)}:pause`);
   }
 
+  /** String with expiry: the dead letter of a send that waits for the platform's audit, or a verdict that came sooner. */
+  get audit() {
+    return (auditId: string) => this.#at(`audit:${digest(auditId)}`);
+  }
+
   /** Sorted set: conversations that were refused lately, while none was served, → until when that counts (Redis ms). */
   get bucketRefusals() {
     return (name: string) => this.#at(`bucket:${digest(name)}:refusals`);

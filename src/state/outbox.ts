@@ -9,6 +9,7 @@
 import { TransientError } from '../errors.ts';
 import type { ConnectionId, OutboundPart } from '../model.ts';
 import { asReason } from '../text/foreign-text.ts';
+import { AUDIT_KEPT_MS } from './audits.ts';
 import type { BucketLimit } from './buckets.ts';
 import { DEAD_LETTERS_KEPT, type DeadLetter, deadLetterFields, type NewDeadLetter } from './dead-letters.ts';
 import { type DesiredConnection, parseDesired } from './desired.ts';
@@ -287,6 +288,7 @@ export class Outbox {
           k.deadLetters,
           k.replies(replyKey),
           k.bucketRefusals(bucket ?? ''),
+          k.audit(settlement.kind === 'audit' ? settlement.auditId : ''),
         ],
         [
           ...[head.deliveryToken, this.#fence, settlementId, head.entry, this.#lane, IDLE_OUTBOX_MS],
@@ -303,6 +305,8 @@ export class Outbox {
 
 export type Settlement =
   | { readonly kind: 'done'; readonly counter: 'sent' | 'duplicatesSent' | 'auditsPending' | 'blanks' }
+  /** The platform has it, and may still say no: then `letter` is kept. */
+  | { readonly kind: 'audit'; readonly auditId: string; readonly letter: NewDeadLetter }
   /** It is over, and nobody need know. */
   | { readonly kind: 'drop' }
   /** It stays the head and will be tried again. `toldMs`: the platform told us to wait so long; `null`: it did not. */
@@ -322,6 +326,8 @@ function settlementArguments(settlement: Settlement, waitMs: number): (string | 
   switch (settlement.kind) {
     case 'done':
       return ['done', settlement.counter];
+    case 'audit':
+      return ['audit', DEAD_LETTERS_KEPT, AUDIT_KEPT_MS, ...deadLetterFields(settlement.letter)];
     case 'drop':
       return ['drop'];
     case 'keep': {

@@ -97,7 +97,7 @@ export function judgeAfter(candidate: Candidate, outcome: SendOutcome, random: n
     case 'blank':
       return settle({ kind: 'done', counter: 'blanks' });
     case 'pending-audit':
-      return settle({ kind: 'done', counter: 'auditsPending' });
+      return audited(candidate, outcome.auditId);
     case 'retry':
       return again(candidate, outcome, outcome.afterMs ?? backoffDelay(policy.backoff, head.attempts, random));
     case 'rate-limited':
@@ -132,6 +132,13 @@ export function judgeDefect(
   const unreadable = { text: '', conversation: '', body: entry };
   const letter = { kind: 'send', outcome: 'crashed', code: 'BUG', reason, ...unreadable } as const;
   return settle({ kind: 'dead', letter, notice: null });
+}
+
+/** Without an id no verdict can be matched to it. */
+function audited({ part }: Candidate, auditId: string | null): Verdict {
+  if (auditId === null) return settle({ kind: 'done', counter: 'auditsPending' });
+  const letter = letterOf(part, part.text, 'rejected', 'AUDIT', "the platform's audit refused it");
+  return settle({ kind: 'audit', auditId, letter });
 }
 
 interface Says {
@@ -221,14 +228,19 @@ type Dying = Pick<Candidate, 'part'> & { readonly head: Pick<Head, 'insteadOf' |
 function dead({ part, head }: Dying, outcome: NewDeadLetter['outcome'], code: string, reason: string): Verdict {
   // The letter of what it was to stand for is there already.
   if (head.isNotice) return settle({ kind: 'drop' });
-  const { conversation } = part;
-  const text = head.insteadOf ?? part.text;
+  const letter = letterOf(part, head.insteadOf ?? part.text, outcome, code, reason);
+  return settle({ kind: 'dead', letter, notice: null });
+}
+
+function letterOf(
+  part: OutboundPart,
+  text: string,
+  outcome: NewDeadLetter['outcome'],
+  code: string,
+  reason: string,
+): NewDeadLetter {
   const body = { ...part, text, reply: { ...part.reply } };
-  return settle({
-    kind: 'dead',
-    letter: { kind: 'send', outcome, code, reason, text, conversation, body },
-    notice: null,
-  });
+  return { kind: 'send', outcome, code, reason, text, conversation: part.conversation, body };
 }
 
 function settle(settlement: Settlement): Verdict {

@@ -11,7 +11,8 @@ import type { Logger } from 'pino';
 import type { InboundSink } from '../adapters/adapter.ts';
 import { withDeadline } from '../async/abort.ts';
 import { explain, FencedError } from '../errors.ts';
-import type { ConnectionId, Cursor, FencingToken, InboundEvent } from '../model.ts';
+import type { AuditVerdict, ConnectionId, Cursor, FencingToken, InboundEvent } from '../model.ts';
+import { settleAudit } from '../state/audits.ts';
 import {
   type Activation,
   encodeCursor,
@@ -263,6 +264,8 @@ export class InboundPump implements InboundSink {
     const { connection, token, cursor, redis, keys, dedupeWindowMs, safeguards } = this.#options;
     let outcome: { readonly answer: IngestAnswer } | { readonly error: unknown };
     try {
+      // Before they are stored: whoever dies in between hears of the verdict again.
+      for (const { audit } of items) if (audit !== undefined) await this.#settleAudit(audit);
       const answer = await ingest(redis, keys, {
         connection,
         token,
@@ -288,6 +291,13 @@ export class InboundPump implements InboundSink {
     if ('answer' in outcome) this.#onAnswer(from, outcome.answer);
     else this.#setTrouble(`Redis did not store inbound: ${explain(outcome.error)}`);
     this.#next();
+  }
+
+  async #settleAudit(audit: AuditVerdict): Promise<void> {
+    const { redis, keys, connection, log } = this.#options;
+    if ((await settleAudit(redis, keys, connection, audit)) !== 'rejected') return;
+    const facts = { event: 'dead-letter', outcome: 'rejected', code: 'AUDIT', audit: audit.id };
+    log.warn(facts, "the platform's audit refused a part: it became a dead letter");
   }
 
   #onAnswer(from: number, answer: IngestAnswer): void {

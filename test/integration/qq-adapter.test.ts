@@ -65,7 +65,7 @@ describe('a connection', () => {
     await held.live();
     expect(held.health.at(-1)).toEqual({ what: 'live', how: 'identified' });
     expect(identified()).toBe(1);
-    expect(qq.journal.of('identify')[0]).toMatchObject({ intents: 1_174_409_216, shard: [0, 1] });
+    expect(qq.journal.of('identify')[0]).toMatchObject({ intents: 1_174_409_216 + (1 << 27), shard: [0, 1] });
     expect(held.sink.of('identified')).toHaveLength(1);
     expect(held.sink.of('gap')).toHaveLength(0);
     expect(held.permits).toEqual([
@@ -637,14 +637,31 @@ describe('refusals of a person’s making', () => {
     const error = await failureOf(hold());
     expect(error).toBeInstanceOf(FatalError);
     expect((error as FatalError).message).toMatch(new RegExp(`${code}.*: .+`));
-    expect(qq.journal.count('identify')).toBe(1);
+    // What is about intents is tried once more with the configured ones alone.
+    expect(qq.journal.count('identify')).toBe([4013, 4014].includes(code) ? 2 : 1);
   });
 
   it('intents that were not granted are named', async () => {
     const { qq, hold } = await platform();
     const error = await failureOf(hold({ options: { intents: 512 } }));
     expect((error as FatalError).message).toContain('"intents"');
-    expect(qq.journal.count('identify')).toBe(1);
+    expect(qq.journal.of('identify').map(({ intents }) => intents)).toEqual([512 + (1 << 27), 512]);
+  });
+
+  it('an audit intent that the bot may not have is left out, and said (G20)', async () => {
+    const { qq, hold } = await platform({ grantedIntents: 1_174_409_216 });
+    const held = hold();
+    await held.live();
+    expect(qq.journal.of('identify').map(({ intents }) => intents)).toEqual([1_174_409_216 + (1 << 27), 1_174_409_216]);
+    expect(held.remarks).toEqual([expect.stringContaining('MESSAGE_AUDIT')]);
+  });
+
+  it('an Identify that is refused without a reason is tried with and without the audit intent (G20)', async () => {
+    const { qq, hold } = await platform();
+    qq.faults.refuseIdentify({ times: 1, closeAfterMs: 10 });
+    const held = hold();
+    await held.until('two Identifies', () => qq.journal.count('identify') === 2);
+    expect(qq.journal.of('identify').map(({ intents }) => intents)).toEqual([1_174_409_216 + (1 << 27), 1_174_409_216]);
   });
 
   it('a wrong secret is fatal at once', async () => {

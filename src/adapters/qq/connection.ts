@@ -24,6 +24,8 @@ export interface SocketPlan {
   readonly url: string;
   readonly accessToken: string;
   readonly opening: Opening;
+  /** What an Identify asks for. */
+  readonly intents: number;
   readonly identifyLimits: readonly BudgetLimit[];
   /** How often a WebSocket ping goes out, ms. */
   readonly pingEveryMs: number;
@@ -239,7 +241,7 @@ class HeldSocket {
         this.#askPermit().catch((error) => this.#fail(error));
         return;
       case 'send-identify':
-        this.#send(identifyFrame(this.#plan.accessToken, this.#options.intents, SINGLE_SHARD));
+        this.#send(identifyFrame(this.#plan.accessToken, this.#plan.intents, SINGLE_SHARD));
         return;
       case 'send-resume':
         this.#sendResume();

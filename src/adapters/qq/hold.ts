@@ -15,6 +15,7 @@ import { holdSocket, type SocketReport } from './connection.ts';
 import { whyNotDial } from './gateway-address.ts';
 import { Inbox } from './inbox.ts';
 import type { QqOptions } from './options.ts';
+import { auditIntent } from './protocol.ts';
 import type { Opening } from './state.ts';
 import { apiCause, judge, MAX_REFUSED_TOKENS, NO_SETBACKS, reconnectCause, type Setbacks } from './verdict.ts';
 
@@ -23,6 +24,9 @@ export interface HoldDeps {
   readonly tokens: TokenProvider;
   readonly api: QqApi;
 }
+
+/** Close codes that are about intents. @see `CLOSE_RULES` */
+const INTENTS_REFUSED: ReadonlySet<number> = new Set([4013, 4014]);
 
 /** A cached gateway URL is doubted after each so many failed dials. */
 const REDISCOVER_AFTER_DIALS = 3;
@@ -50,6 +54,8 @@ class HeldConnection {
   #setbacks: Setbacks = NO_SETBACKS;
   #cuts: IdleCuts = NO_CUTS;
   #pingEveryMs: number;
+  /** Asked for beside the configured intents. */
+  #extraIntents: number;
   /** Where the last session was opened, as it was stored; `null`: nowhere that may be dialed. */
   readonly #storedUrl: string | null;
   #discovered: { readonly url: string; readonly limits: readonly BudgetLimit[]; readonly at: number } | null = null;
@@ -61,6 +67,7 @@ class HeldConnection {
     this.#stop = stop;
     const { appId, intents, groups, pingEveryMs } = deps.options;
     this.#pingEveryMs = pingEveryMs;
+    this.#extraIntents = auditIntent(intents);
     this.#inbox = new Inbox({ sink, cursor, clock, platformClock, log, groups, scope: { appId, intents } });
     this.#storedUrl = this.#trusted(this.#inbox.gatewayUrl);
   }
@@ -93,7 +100,8 @@ class HeldConnection {
     }
     const identifyLimits = this.#discovered?.limits ?? DEFAULT_IDENTIFY_LIMITS;
     const { options } = this.#deps;
-    const plan = { url, accessToken, opening, identifyLimits, pingEveryMs: this.#pingEveryMs };
+    const intents = options.intents | this.#extraIntents;
+    const plan = { url, accessToken, opening, intents, identifyLimits, pingEveryMs: this.#pingEveryMs };
     const report = await holdSocket(
       { context: this.#context, options, inbox: this.#inbox, acknowledge: (id) => this.#acknowledge(id) },
       plan,
@@ -116,6 +124,8 @@ class HeldConnection {
     if (ending.cause === 'drained') return null;
     this.#learnFromCuts(report);
     const proven = livedMs !== null || events > 0;
+    const withoutExtra = opening === 'identify' && !proven ? this.#afterRefusedIdentify(ending) : null;
+    if (withoutExtra !== null) return withoutExtra;
     const verdict = judge({
       ending,
       setbacks: {
@@ -137,6 +147,29 @@ class HeldConnection {
     if (verdict.dropSession !== null && wasOurs) this.#inbox.drop(verdict.dropSession);
     if (verdict.freshToken) this.#deps.tokens.invalidate(accessToken);
     return { reason: verdict.reason, kind: reconnectCause(ending), minDelayMs: verdict.minDelayMs };
+  }
+
+  /**
+   * Not every bot may have the intent that is asked for beside the configured ones. Where the refusal names intents, it is
+   * left out from now on; where it may mean anything, Identify is tried with and without it in turn.
+   *
+   * @returns why another attempt follows at once; `null`: the refusal is judged as any other
+   */
+  #afterRefusedIdentify(ending: Exclude<SocketReport['ending'], { cause: 'drained' }>): AttemptCause | null {
+    const { health, log } = this.#context;
+    const extra = auditIntent(this.#deps.options.intents);
+    if (extra === 0 || !isRefusal(ending)) return null;
+    const namesIntents = ending.cause === 'closed' && INTENTS_REFUSED.has(ending.code);
+    const hadExtra = this.#extraIntents !== 0;
+    this.#extraIntents = hadExtra ? 0 : namesIntents ? 0 : extra;
+    if (!hadExtra || !namesIntents) return null;
+    const remark = 'the bot may not have the intent MESSAGE_AUDIT: what an audit refuses after all is not told';
+    health.remark(remark);
+    log.warn({ event: 'intent-refused', intent: 'MESSAGE_AUDIT', code: ending.code }, remark);
+    return {
+      reason: `Identify with the intent MESSAGE_AUDIT was refused (${ending.code}): once more without`,
+      kind: 'session',
+    };
   }
 
   /** Cut again and again after the same time without traffic: there shall be traffic before that. */
@@ -226,4 +259,11 @@ class HeldConnection {
 /** Discovery failed in a way that leaves the known URL as good as it was. */
 function mayPass(error: unknown): boolean {
   return error instanceof TransientError || (error instanceof FatalError && error.code === 'ADDRESS_REFUSED');
+}
+
+/** The platform said no to an Identify, and the intents may be why (4903: tencent-connect/openclaw-qqbot #18). */
+function isRefusal(ending: Exclude<SocketReport['ending'], { cause: 'drained' }>): boolean {
+  if (ending.cause === 'invalid-session') return ending.during === 'identify';
+  if (ending.cause !== 'closed' || ending.during !== 'identify') return false;
+  return ending.opNine !== null || ending.code === 4903 || INTENTS_REFUSED.has(ending.code);
 }

@@ -6,14 +6,14 @@
  * read 2026-11-22
  */
 import { z } from 'zod';
-import type { Attachment, InboundEvent, ReplyHandle } from '../../model.ts';
+import type { Attachment, AuditVerdict, InboundEvent, ReplyHandle } from '../../model.ts';
 import type { ReplyLimit } from '../adapter.ts';
 import { aside, unreadable } from '../aside.ts';
 import { type Address, isId, isV2 } from './address.ts';
 import { unescapeGuildText } from './embedded-format.ts';
 import { isAddressed, mentions, type Openly, quotes, withoutOwnMention } from './mention.ts';
 import type { QqOptions } from './options.ts';
-import { LONGEST_ID } from './protocol.ts';
+import { type Dispatch, LONGEST_ID } from './protocol.ts';
 import type { Received } from './state.ts';
 
 export { RAW_CUT } from '../aside.ts';
@@ -158,7 +158,18 @@ function readEvent(received: Received, reading: Reading): InboundEvent {
   const { timestamp } = (typeof dispatch.d === 'object' && dispatch.d !== null ? dispatch.d : {}) as {
     timestamp?: unknown;
   };
-  return aside(kind, dispatch.t, raw, receivedAt, dispatch.id, readTime(timestamp, receivedAt));
+  const event = aside(kind, dispatch.t, raw, receivedAt, dispatch.id, readTime(timestamp, receivedAt));
+  const audit = auditVerdict(dispatch);
+  return audit === null ? event : { ...event, audit };
+}
+
+const auditEvent = z.object({ audit_id: id });
+
+/** @see bot-docs, server-inter/message/post_messages.md */
+function auditVerdict({ t, d }: Dispatch): AuditVerdict | null {
+  if (t !== 'MESSAGE_AUDIT_PASS' && t !== 'MESSAGE_AUDIT_REJECT') return null;
+  const read = auditEvent.safeParse(d);
+  return read.success ? { id: read.data.audit_id, passed: t === 'MESSAGE_AUDIT_PASS' } : null;
 }
 
 function toMessage(message: Message, { dispatch, raw, receivedAt }: Received, reading: Reading): InboundEvent {

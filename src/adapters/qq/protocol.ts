@@ -23,15 +23,26 @@ export const DISPATCH = Opcode.Dispatch;
 
 /** @see bot-docs, dev-prepare/interface-framework/event-emit.md */
 const Intent = {
+  GuildMessages: 1 << 9,
   DirectMessage: 1 << 12,
   GroupAndC2c: 1 << 25,
   Interaction: 1 << 26,
+  MessageAudit: 1 << 27,
   PublicGuildMessages: 1 << 30,
 } as const;
 
 /** What any bot may ask for. An intent that was not granted makes the whole Identify fail with 4014. */
 export const DEFAULT_INTENTS =
   Intent.DirectMessage + Intent.GroupAndC2c + Intent.Interaction + Intent.PublicGuildMessages;
+
+/**
+ * What is asked for beside `intents`: where there are guilds, what becomes of sends that wait for an audit. Not every bot
+ * may have it; a session without it works all the same.
+ */
+export function auditIntent(intents: number): number {
+  const guilds = Intent.GuildMessages | Intent.DirectMessage | Intent.PublicGuildMessages;
+  return (intents & guilds) === 0 ? 0 : Intent.MessageAudit & ~intents;
+}
 
 /** The one shard of an unsharded bot; sharding is ordered by close 4011 only. */
 export const SINGLE_SHARD = [0, 1] as const;

@@ -1,9 +1,11 @@
 #!lua flags=allow-oom
 -- Stores what became of the head part, and gives the next one. Emptying the outbox and making it inactive are one step.
--- KEYS: outbox, outboxState, activeOutboxes, counters, deadLetters, replies, refusals of the widest bucket
+-- KEYS: outbox, outboxState, activeOutboxes, counters, deadLetters, replies, refusals of the widest bucket, audit
 -- ARGV: delivery token, fence ('1' or ''), settlement id, entry that is settled, lane, idle outboxes are remembered for
 -- (ms), action, then by action:
 --   done:    name of the counter to raise
+--   audit:   the platform audits it: letters kept, how long a verdict is waited for (ms), then fields and values of the dead
+--            letter that it becomes when the audit says no
 --   drop:    nothing
 --   keep:    doubt ('1': it may have been delivered), code, reason, not to be tried again before (ms from now), how long
 --            the platform told us to wait with the conversation (ms, '' it did not)
@@ -45,6 +47,18 @@ if state[2] ~= ARGV[3] and redis.call('LINDEX', KEYS[1], 0) == ARGV[4] then
     if action == 'done' then
       redis.call('HINCRBY', KEYS[4], ARGV[8], 1)
       redis.call('DEL', KEYS[7])
+    elseif action == 'audit' then
+      redis.call('HINCRBY', KEYS[4], 'auditsPending', 1)
+      local verdict = redis.call('GET', KEYS[8])
+      if verdict == 'rejected' then
+        redis.call('HINCRBY', KEYS[4], 'auditsRejected', 1)
+        redis.call('HINCRBY', KEYS[4], 'deadLetters', 1)
+        redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[8], '*', unpack(ARGV, 10))
+      elseif verdict == 'passed' then
+        redis.call('HINCRBY', KEYS[4], 'auditsPassed', 1)
+      else
+        redis.call('SET', KEYS[8], cjson.encode({ unpack(ARGV, 10) }), 'PX', ARGV[9])
+      end
     elseif action == 'replace' then
       local entries = {}
       for i = 9, #ARGV do

@@ -158,6 +158,28 @@ replay('what platforms do to sends', [
     },
   },
   {
+    id: 'G20',
+    must: 'keep what an audit refuses afterwards, for a bot that may hear of it, and connect one that may not',
+    async run(stage) {
+      const { qq, installation, up } = await stage.echoing({ on: ['qq'] });
+      expect(qq.journal.of('identify').map(({ intents }) => Number(intents) & (1 << 27))).toEqual([1 << 27]);
+      qq.faults.sendAudit({ outcome: 'reject', times: 1 });
+      qq.channel('GUILD', '100').atBot('300', 'please judge this');
+      const [letter] = await letters(installation, 1);
+      expect(letter).toMatchObject({ outcome: 'rejected', code: 'AUDIT', text: 'echo: please judge this' });
+      expect(up.lines.filter(({ event, code }) => event === 'dead-letter' && code === 'AUDIT')).toHaveLength(1);
+      qq.faults.sendAudit({ outcome: 'pass', times: 1 });
+      qq.channel('GUILD', '100').atBot('300', 'and this');
+      await waitUntil('the message', () => qq.journal.delivered().length === 1, patience);
+      expect(await letters(installation, 1)).toHaveLength(1);
+      const { counters } = await installation.connection('qq-main');
+      expect(counters).toMatchObject({ auditsPending: 2, auditsRejected: 1, deadLetters: 1 });
+
+      const plain = await stage.echoing({ on: ['qq'], qqPlatform: { grantedIntents: 1_174_409_216 } });
+      expect(await askQq(plain.qq, 'ALICE', 'hello')).toEqual(['echo: hello']);
+    },
+  },
+  {
     id: 'G21',
     must: 'let the other groups be answered while one is over its limit, and the bot wait only when others are, too',
     async run(stage) {

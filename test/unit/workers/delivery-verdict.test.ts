@@ -112,7 +112,7 @@ describe('after a send', () => {
   const done: readonly (readonly [SendOutcome, string])[] = [
     [{ kind: 'sent', platformId: null }, 'sent'],
     [{ kind: 'duplicate' }, 'duplicatesSent'],
-    [{ kind: 'pending-audit', auditId: 'a' }, 'auditsPending'],
+    [{ kind: 'pending-audit', auditId: null }, 'auditsPending'],
     [{ kind: 'blank' }, 'blanks'],
   ];
   it.each(done)('%o is counted as %s and ends the part', (outcome, counter) => {
