@@ -44,8 +44,9 @@ function describe(status: StatusDocument): string {
         line`  ${id}: ${roles.join(', ')}${roles.includes('connections') ? `, ${connections} held` : ''}, loop lag ${eventLoopLagMs} ms`,
     )
     .join('\n');
-  const notes = status.workers.flatMap(({ id, configRefused, restartNeeded }) => [
+  const notes = status.workers.flatMap(({ id, configRefused, restartNeeded, notSharing }) => [
     ...(configRefused === null ? [] : [line`${id}: configuration refused, the one before goes on: ${configRefused}`]),
+    ...(notSharing === null ? [] : [line`${id}: ${notSharing}`]),
     ...(restartNeeded.length === 0 ? [] : [line`${id}: restart it for what changed in: ${restartNeeded.join(', ')}`]),
   ]);
   const none = 'No connections are configured.';

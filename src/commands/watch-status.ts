@@ -61,7 +61,7 @@ function essenceOf({ connections, workers, scheduler, chain }: StatusDocument): 
   return JSON.stringify([
     chain.troubles.map(({ kind, state, subject }) => [kind, state, subject]),
     connections.map(({ id, state, owner, reason }) => [id, state, owner, state === 'live' ? null : reason]),
-    workers.map(({ id, configRefused, restartNeeded }) => [id, configRefused, restartNeeded]),
+    workers.map(({ id, configRefused, restartNeeded, notSharing }) => [id, configRefused, restartNeeded, notSharing]),
     scheduler.worker,
   ]);
 }

@@ -32,7 +32,7 @@ function noWorker(): Finding {
   return fail('worker', 'no worker is alive', 'start "holdfast up", or "holdfast worker"');
 }
 
-function worker({ id, eventLoopLagMs, configRefused, restartNeeded }: WorkerStatus): Finding[] {
+function worker({ id, eventLoopLagMs, configRefused, restartNeeded, notSharing }: WorkerStatus): Finding[] {
   const about = { subject: id };
   const findings: Finding[] = [];
   if (configRefused !== null) {
@@ -47,6 +47,11 @@ function worker({ id, eventLoopLagMs, configRefused, restartNeeded }: WorkerStat
   }
   if (restartNeeded.length > 0) {
     findings.push(warn('worker', `works by older values of: ${restartNeeded.join(', ')}`, 'restart it', about));
+  }
+  if (notSharing !== null) {
+    const fix =
+      'look at the log of the workers for why they cannot fetch or hold, and at the network between them and Redis';
+    findings.push(warn('worker', notSharing, fix, about));
   }
   if (eventLoopLagMs > LAG_MS) {
     const fix = 'give it a core, or start more workers: keepalives and renewals wait for this';

@@ -59,6 +59,8 @@ export interface ConnectionsRole extends Role {
   readonly held: number;
   /** See {@link Presence.proven}. */
   readonly isSeen: boolean;
+  /** How it shares connections with other workers. */
+  readonly sharing: Pick<ConnectionWorker, 'takes' | 'movesRefused'>;
 }
 
 export function startConnectionsRole(options: ConnectionsRoleOptions): ConnectionsRole {
@@ -147,6 +149,9 @@ export function startConnectionsRole(options: ConnectionsRoleOptions): Connectio
     ready: worker.ready,
     get held() {
       return worker.held;
+    },
+    get sharing() {
+      return worker;
     },
     get isSeen() {
       return presence.proven;

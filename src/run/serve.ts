@@ -33,7 +33,7 @@ import { startSchedulerRole } from './scheduler-role.ts';
 import { spareMemory } from './spare-memory.ts';
 import { EMBEDDED_DIR, openStorage, type Storage } from './storage.ts';
 import { openListener, startWebRole } from './web-role.ts';
-import { createWorkerReporter, type WorkerReporter } from './worker-report.ts';
+import { createWorkerReporter, type WorkerReporter, type WorkerReportOptions } from './worker-report.ts';
 
 export interface ServeOptions {
   readonly config: Config;
@@ -190,6 +190,7 @@ function startRoles(
   let agent: ReturnType<typeof startAgentRole> | undefined;
   let delivery: ReturnType<typeof startDeliveryRole> | undefined;
   let presence = () => false;
+  let sharing: NonNullable<WorkerReportOptions['sharing']> = () => ({ takes: false, movesRefused: null });
   const redisClock = new RedisClock();
   const reporter = createWorkerReporter({
     client: storage.fenced,
@@ -198,6 +199,7 @@ function startRoles(
     roles,
     capacity: roles.includes('connections') ? options.capacity : 0,
     held: () => held(),
+    sharing: () => sharing(),
     config: () => live.standing,
     standing: () => ({
       ...(agent === undefined ? {} : { agent: agent.standing() }),
@@ -242,6 +244,7 @@ function startRoles(
     });
     held = () => role.held;
     presence = () => role.isSeen;
+    sharing = () => role.sharing;
     parts.push(role);
   }
   for (const group of options.children) {

@@ -22,6 +22,8 @@ export interface WorkerReportOptions {
   readonly roles: readonly string[];
   readonly capacity: number;
   held(): number;
+  /** Of the role that holds connections. @defaultValue it takes what it gets */
+  sharing?(): { readonly takes: boolean; readonly movesRefused: string | null };
   config(): ConfigStanding;
   /** Of the roles that have them; asked for with each report. */
   standing?(): Pick<WorkerReport, 'agent' | 'sending'>;
@@ -61,6 +63,7 @@ export function createWorkerReporter(options: WorkerReportOptions): WorkerReport
     const connections = options.held();
     const { roles, capacity } = options;
     const measured = options.measurements.take();
+    const sharing = options.sharing?.();
     const from = performance.now();
     const redisNow = await reportWorker(
       client,
@@ -73,6 +76,8 @@ export function createWorkerReporter(options: WorkerReportOptions): WorkerReport
         eventLoopLagMs,
         incarnation: identity.incarnation,
         draining,
+        takes: sharing?.takes ?? true,
+        movesRefused: sharing?.movesRefused ?? null,
         presence: options.presence?.() ?? false,
         renewEveryMs: options.everyMs,
         configRefused: options.config().refused,
@@ -88,8 +93,9 @@ export function createWorkerReporter(options: WorkerReportOptions): WorkerReport
     await countReconnects(client, keys, measured.reconnects);
     if (!roles.includes('connections')) return;
     const [all, total] = await Promise.all([listWorkers(client, keys), client.scard(keys.connections)]);
-    const holders = all.filter((worker) => worker.roles.includes('connections') && !worker.draining);
-    share = fairShare(total, holders.length);
+    const holders = all.filter((each) => each.roles.includes('connections') && !each.draining && each.takes !== false);
+    const capacities = holders.map((each) => each.capacity);
+    share = fairShare(total, capacities, capacity);
   };
 
   const tryReport = async (): Promise<void> => {

@@ -73,6 +73,16 @@ export async function readFields(
   );
 }
 
+/** Who holds each connection as far as its lease says; `null`: nobody. @throws the client's errors */
+export async function readOwners(
+  client: RedisClient,
+  keys: Keys,
+  ids: readonly ConnectionId[],
+): Promise<(string | null)[]> {
+  const leases = ids.map((id) => keys.connection(id).lease);
+  return (await readFields(client, leases, ['owner'])).map(([owner]) => owner || null);
+}
+
 /**
  * @param sets - keys of sorted sets
  * @param before - Redis ms, inclusive

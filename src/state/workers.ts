@@ -32,6 +32,10 @@ export interface WorkerReport {
   readonly presence?: boolean;
   /** How often it renews what it holds, ms. */
   readonly renewEveryMs?: number;
+  /** False while it can fetch no connection jobs; of an earlier version nothing is known. */
+  readonly takes?: boolean;
+  /** Why it gives nothing to other workers though it has more than its share; `null`: it does, or has not. */
+  readonly movesRefused?: string | null;
   /** Why its configuration as it is now was refused; the one before goes on. */
   readonly configRefused?: string | null;
   /** Keys of its configuration whose new values wait for its restart. */

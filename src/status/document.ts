@@ -44,6 +44,8 @@ export interface WorkerStatus {
   readonly configRefused: string | null;
   /** Keys of its configuration whose new values wait for its restart. */
   readonly restartNeeded: readonly string[];
+  /** Why it cannot share connections with other workers as it should; `null`: it can. */
+  readonly notSharing: string | null;
 }
 
 /** What holds the connections. */

@@ -44,7 +44,7 @@ export function holdingOf({ moment, sweep, workers, connections }: AllEvidence):
       worker: sweep?.worker ?? null,
     },
     workers: workers.map(
-      ({ id, roles, connections: held, capacity, eventLoopLagMs, configRefused, restartNeeded }) => ({
+      ({ id, roles, connections: held, capacity, eventLoopLagMs, configRefused, restartNeeded, ...sharing }) => ({
         id,
         roles,
         connections: held,
@@ -52,10 +52,19 @@ export function holdingOf({ moment, sweep, workers, connections }: AllEvidence):
         eventLoopLagMs,
         configRefused: configRefused ?? null,
         restartNeeded: restartNeeded ?? [],
+        notSharing: notSharing(roles, sharing),
       }),
     ),
     connections: connections.map((one) => deriveConnection(one, moment)),
   };
+}
+
+function notSharing(
+  roles: readonly string[],
+  { takes = true, movesRefused = null }: Pick<WorkerRecord, 'takes' | 'movesRefused'>,
+): string | null {
+  if (!roles.includes('connections')) return null;
+  return takes ? movesRefused : 'it cannot fetch connection jobs: others take what it could';
 }
 
 /** @throws TransientError or the client's own error when Redis does not answer */

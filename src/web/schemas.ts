@@ -77,6 +77,7 @@ const workerSchema = z.strictObject({
     .nullable()
     .describe('Why its configuration as it is now was refused, the one before going on.'),
   restartNeeded: z.array(z.string()).describe('Keys of its configuration whose new values wait for its restart.'),
+  notSharing: z.string().nullable().describe('Why it cannot share connections with other workers; null: it can.'),
 }) satisfies z.ZodType<WorkerStatus>;
 
 const linkSchema = z.strictObject({

@@ -11,13 +11,15 @@ import type { Logger } from 'pino';
 import { controllerForMany, sleep } from '../async/abort.ts';
 import { DrainRequested, explain, ProcessStopping } from '../errors.ts';
 import { type ConnectionId, connectionId, type WorkerId } from '../model.ts';
+import { readOwners } from '../state/evidence.ts';
 import { noteUnfit } from '../state/fitness.ts';
 import type { Keys } from '../state/keys.ts';
 import { type ConnectionJobData, RATE_LIMIT_ASKED_AGAIN_MS, UNLIMITED_STALLS } from '../state/queues.ts';
 import { boundSilence, bullConnection, type RedisAddress } from '../state/redis.ts';
-import { surplus, takesUpTo } from './fair-share.ts';
+import { takesUpTo } from './fair-share.ts';
 import { holdConnection } from './hold-connection.ts';
 import { createJobView } from './job-view.ts';
+import { createRebalance, type Movable } from './rebalance.ts';
 import { settleJob } from './settle-job.ts';
 import type { HoldDeps } from './tenure.ts';
 
@@ -46,6 +48,10 @@ export interface ConnectionWorker {
   /** Connections held now. */
   readonly held: number;
   isHeld(id: ConnectionId): boolean;
+  /** False while no connection job can be fetched: others should not count on this worker. */
+  readonly takes: boolean;
+  /** Why nothing is given to other workers though it should be; `null`: all is well. */
+  readonly movesRefused: string | null;
   /** Resolves once jobs are being fetched. */
   readonly ready: Promise<void>;
   /** Stops fetching, hands every connection over, and ends. @returns when nothing is held any more */
@@ -75,8 +81,9 @@ const FETCH_PAUSE_MS = 100;
 const ASIDE_MS = 700;
 const CAPACITY_POLL_MS = 250;
 const SHARE_POLL_MS = 20;
-/** At most one connection per worker moves in this time, ms: a deploy must not become a storm of Resumes. */
-const REBALANCE_EVERY_MS = 1_000;
+/** A fetch that has no answer for so long, ms, never gets one: its connection is open on our side only. */
+const FETCH_STUCK_MS = 3_000;
+const FETCH_WATCH_MS = 500;
 /** How long a worker at its fair share leaves a waiting job to others, ms on average. */
 const OVER_SHARE_MS = 1_500;
 
@@ -86,6 +93,8 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
   const fetching = controllerForMany();
   const stopping = controllerForMany();
   let fetched = 0;
+  /** Those without an answer so far, and since when, monotonic ms; oldest first. */
+  const fetches = new Map<string, number>();
   let fetchFails = false;
   let jobsWait = false;
   let asideUntil = 0;
@@ -158,7 +167,8 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
   const fetchOne = async ({ block }: { block: boolean }): Promise<void> => {
     fetched += 1;
     const jobToken = `${options.worker}.${options.incarnation}-${fetched}`;
-    const job = await bull.getNextJob(jobToken, { block });
+    fetches.set(jobToken, performance.now());
+    const job = await bull.getNextJob(jobToken, { block }).finally(() => fetches.delete(jobToken));
     jobsWait = job !== undefined;
     if (job !== undefined) launch(job, jobToken);
   };
@@ -166,8 +176,8 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
   /** As many as this worker has room for. @throws what the first of them threw, after all were answered */
   const fetchSome = async (): Promise<void> => {
     const room = Math.min(options.capacity, takesUpTo(options.share())) - sessions.size;
-    const fetches = Array.from({ length: Math.min(room, FETCHES_AT_ONCE) }, () => fetchOne({ block: false }));
-    const failed = (await Promise.allSettled(fetches)).find((each) => each.status === 'rejected');
+    const lot = Array.from({ length: Math.min(room, FETCHES_AT_ONCE) }, () => fetchOne({ block: false }));
+    const failed = (await Promise.allSettled(lot)).find((each) => each.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
   };
 
@@ -204,27 +214,38 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
     }
   };
 
-  /** When workers joined: the newest of a surplus moves, one after another, with its session kept. */
-  const rebalanceLoop = async (): Promise<void> => {
-    const signal = fetching.signal;
-    for (;;) {
-      await sleep(REBALANCE_EVERY_MS, { signal });
-      if (surplus(sessions.size, options.share()) === 0) continue;
-      const settled = [...sessions.values()].filter((session) => !session.drain.signal.aborted);
-      if (surplus(settled.length, options.share()) === 0) continue;
-      const newest = settled.at(-1);
-      log.info(
-        { event: 'rebalance', connection: newest?.id, held: settled.length, share: options.share() },
-        'moving one',
-      );
-      newest?.drain.abort(new DrainRequested('rebalanced: other workers have room', { again: true }));
+  const rebalance = createRebalance({
+    movable: () =>
+      [...sessions.values()].flatMap((session) => (session.drain.signal.aborted ? [] : [movableOf(session)])),
+    share: () => options.share(),
+    ownersOf: (ids) => readOwners(options.hold.client, options.keys, ids),
+    worker: options.worker,
+    log,
+  });
+
+  const takes = (): boolean => {
+    const [oldest = Infinity] = fetches.values();
+    return !fetchFails && performance.now() - oldest < FETCH_STUCK_MS;
+  };
+
+  /** Whoever cannot fetch is not counted on by others; what it holds stays with it. */
+  const watchFetches = async (): Promise<void> => {
+    const signal = stopping.signal;
+    for (let took = true; ; ) {
+      await sleep(FETCH_WATCH_MS, { signal });
+      const stuck = fetches.size > 0 && !fetchFails && !takes();
+      if (stuck && took)
+        log.warn({ event: 'fetch-stuck' }, 'a fetch of connection jobs has no answer: others take them');
+      if (!stuck && !took) log.info({ event: 'fetch-answered' }, 'fetches of connection jobs are answered again');
+      took = !stuck;
     }
   };
 
   const loops = [
     supervise('fetch', fetchLoop, fetching.signal),
     supervise('job locks', lockLoop, stopping.signal),
-    supervise('rebalance', rebalanceLoop, fetching.signal),
+    supervise('rebalance', () => rebalance.run(fetching.signal), fetching.signal),
+    supervise('watch of fetches', watchFetches, stopping.signal),
   ];
 
   /** A loop that ends without having been told to is started again, and said so. */
@@ -256,6 +277,12 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
       for (const session of sessions.values()) if (session.id === id) return true;
       return false;
     },
+    get takes() {
+      return takes();
+    },
+    get movesRefused() {
+      return rebalance.refused;
+    },
     ready: bull.waitUntilReady().then(() => undefined),
     async drain(reason) {
       const why = new DrainRequested(reason, { again: true, leaving: true });
@@ -268,6 +295,16 @@ export function startConnectionWorker(options: ConnectionWorkerOptions): Connect
       stopping.abort(new ProcessStopping('connection worker'));
       for (const session of sessions.values()) session.drain.abort(new DrainRequested('stopping', { again: true }));
       await bull.close(true);
+    },
+  };
+}
+
+function movableOf({ id, done, drain }: Session): Movable {
+  return {
+    id,
+    leave(reason) {
+      drain.abort(new DrainRequested(reason, { again: true }));
+      return done;
     },
   };
 }

@@ -93,11 +93,19 @@ export function runConnections(sim: Sim, invariants: Invariants, member: Member,
     openJobs: () => jobSource(tools.user('connections'), settings.jobLockMs),
   });
   const report = async (draining: boolean) => {
-    const mine = { roles: ['connections'], connections: connections.held, capacity: 10, eventLoopLagMs: 0 };
+    const mine = {
+      roles: ['connections'],
+      takes: connections.takes,
+      connections: connections.held,
+      capacity: 10,
+      eventLoopLagMs: 0,
+    };
     const seen = { presence: true, renewEveryMs: settings.renewEveryMs };
     await reportWorker(fenced, keys, worker, { ...mine, ...seen, incarnation, draining }, 3_000);
     const all = await listWorkers(fenced, keys);
-    share = fairShare(settings.connections.length, all.filter((other) => !other.draining).length);
+    const takers = all.filter(({ draining: leaves, takes }) => !leaves && takes !== false);
+    const capacities = takers.map(({ capacity }) => capacity);
+    share = fairShare(settings.connections.length, capacities, 10);
   };
   void every(1_000, ended.signal, () => report(false));
   keeper.run(ended.signal).catch((error: unknown) => world.uncaught.push({ process: process.name, error }));

@@ -108,11 +108,12 @@ function* noticesOf({ status, queues, deadLetters, backlog, redis }: OverviewDoc
   if (!status.workers.some(({ roles }) => roles.includes('connections'))) {
     yield { text: 'No worker with the role "connections" is alive.', href: '/docs/runbook.html#unowned' };
   }
-  for (const { id, configRefused, restartNeeded } of status.workers) {
+  for (const { id, configRefused, restartNeeded, notSharing } of status.workers) {
     const href = '/docs/configuration.html#changes-while-it-runs';
     if (configRefused !== null) {
       yield { text: `${id} refuses its configuration, and goes on with the one before: ${configRefused}`, href };
     }
+    if (notSharing !== null) yield { text: `${id}: ${notSharing}.`, href };
     if (restartNeeded.length > 0) {
       yield { text: `${id} must be restarted for what changed in ${restartNeeded.join(', ')}.`, href };
     }

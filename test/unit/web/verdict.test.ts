@@ -46,6 +46,7 @@ const WORKER = {
   eventLoopLagMs: 2,
   configRefused: null,
   restartNeeded: [],
+  notSharing: null,
 };
 
 function overview(
@@ -115,7 +116,7 @@ describe('what else is said', () => {
     ]);
     const late = said({ status: { ...status, scheduler: { lastSweepAgeMs: 65_000, worker: 'a/1' } } });
     expect(late[0]?.text).toMatch(/^The last sweep was 1 min 5 s before this: nothing is restarted/);
-    const refused = { ...WORKER, configRefused: 'agent.kind: wrong', restartNeeded: ['http'] };
+    const refused = { ...WORKER, configRefused: 'agent.kind: wrong', restartNeeded: ['http'], notSharing: null };
     expect(said({ status: { ...status, workers: [refused] } }).map(({ text }) => text)).toEqual([
       'a/1 refuses its configuration, and goes on with the one before: agent.kind: wrong',
       'a/1 must be restarted for what changed in http.',
