@@ -48,7 +48,7 @@ describe.each(LONG ? ['plain', 'TLS'] : ['plain'])(`${MANY} connections on two w
     workers = await Promise.all([holder(), holder()]);
     await messages;
     // Only now is there anything to hold: a worker that does not know of the other one yet would take more than its share,
-    // and give it back one a second.
+    // and give it back lot by lot.
     const acquaintedAt = await acquainted();
     await waitUntil('both to count the other', async () => (await holders()).every(({ at }) => at > acquaintedAt));
     await installation.scheduler();
