@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import type { WorkerId } from '../../src/model.ts';
+import { type AgentReport, forgetWorker, reportWorker } from '../../src/state/workers.ts';
 import { type QqEmulator, startQq } from '../emulators/qq/index.ts';
 import { hindrances, openBrowser, watchComplaints, whyNoBrowser } from '../support/browser.ts';
 import { type Installation, install, qqConnection, SCALED_TIMINGS } from '../support/installation.ts';
@@ -74,6 +76,60 @@ describe.skipIf(missing !== null)('in a browser', () => {
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: /^qq-main QQ live/ }).waitFor();
     expect(page.url()).toBe(`${url}/connections/qq-main`);
+  });
+
+  it('says first that people are not answered although the bot is live, with why and what to do (H5)', async () => {
+    const { client, keys } = await installation.reader();
+    const away = {
+      name: 'main',
+      kind: 'openai',
+      running: 0,
+      places: 100,
+      longestMs: null,
+      limitMs: 1_000,
+      answeredMs: null,
+    };
+    const failing = {
+      kind: 'away',
+      reason: 'connect ECONNREFUSED 10.0.0.9:8642',
+      status: null,
+      count: 7,
+      forMs: 60_000,
+      agoMs: 900,
+    };
+    const report = {
+      roles: ['agent'],
+      connections: 0,
+      capacity: 0,
+      eventLoopLagMs: 1,
+      incarnation: 'i',
+      draining: false,
+    };
+    // The echo agent of the installation never fails: a process that says so of another one stands beside it.
+    const agent = { ...away, name: 'coder', failing } as AgentReport;
+    const say = () => reportWorker(client, keys, 'elsewhere/1' as WorkerId, { ...report, agent }, 3_000);
+    await say();
+    const saying = setInterval(() => void say().catch(() => undefined), 500);
+    await page.goto(url);
+    const verdict = page.getByRole('region', { name: 'Verdict' });
+    await verdict.getByText('qq-main is live, but people are not answered').waitFor();
+    await verdict.getByText('connect ECONNREFUSED 10.0.0.9:8642').waitFor();
+    await verdict.getByText('start the agent').waitFor();
+    for (const [colorScheme, width] of [
+      ['light', 1_200],
+      ['dark', 1_200],
+      ['light', 360],
+    ] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 900 });
+      expect(await hindrances(page)).toEqual([]);
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width);
+    }
+    await page.emulateMedia({ colorScheme: 'light' });
+    await page.setViewportSize({ width: 1_280, height: 720 });
+    clearInterval(saying);
+    await forgetWorker(client, keys, 'elsewhere/1' as WorkerId, 'drained');
+    await verdict.getByText('qq-main is live', { exact: true }).waitFor();
   });
 
   it('says first that the bot is alive, with evidence whose age goes on', async () => {

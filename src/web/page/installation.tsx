@@ -1,5 +1,5 @@
 /** What carries the connections: workers, scheduler, queues, Redis. */
-import type { OverviewDocument, QueueOverview, WorkerStatus } from './documents.ts';
+import type { AgentStatus, OverviewDocument, QueueOverview, WorkerStatus } from './documents.ts';
 import { Scroll } from './scroll.tsx';
 import { Age } from './ticking.tsx';
 import { number, plural } from './words.ts';
@@ -56,7 +56,9 @@ function WorkerRow({ id, roles, connections, capacity, eventLoopLagMs }: WorkerS
   );
 }
 
-function Queues({ overview: { queues, backlog } }: { overview: OverviewDocument }) {
+function Queues({ overview }: { overview: OverviewDocument }) {
+  const { queues, backlog } = overview;
+  const { agents } = overview.status;
   return (
     <section class="card" aria-labelledby="queues">
       <h2 id="queues">
@@ -89,16 +91,34 @@ function Queues({ overview: { queues, backlog } }: { overview: OverviewDocument 
         )}
         ; {plural(backlog.outboxes, 'conversation')} with replies to send
       </p>
+      {agents.map((agent) => (
+        <AgentLine key={agent.name} {...agent} />
+      ))}
     </section>
   );
 }
 
-function QueueRow({ name, active, waiting, delayed, failed, paused }: QueueOverview) {
+function AgentLine({ name, kind, running, places, lastAnswerAgeMs, failing }: AgentStatus) {
+  return (
+    <p>
+      Agent {name}
+      {kind === null ? '' : ` (${kind})`}: {number(running)} of {number(places)} turns run
+      {lastAnswerAgeMs !== null && (
+        <>
+          , last answer <Age ms={lastAnswerAgeMs} /> ago
+        </>
+      )}
+      {failing !== null && <span class="high"> {failing.kind === 'away' ? 'is away' : failing.kind}</span>}
+    </p>
+  );
+}
+
+function QueueRow({ name, active, waiting, delayed, failed, settings }: QueueOverview) {
   return (
     <tr>
       <th scope="row">
         {name}
-        {paused && <span class="high"> paused</span>}
+        {settings.length > 0 && <span class="high"> {settings.join(', ')}</span>}
       </th>
       <td>{number(active)}</td>
       <td>{number(waiting)}</td>

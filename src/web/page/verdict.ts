@@ -1,9 +1,9 @@
 /**
- * The top line: is my bot alive, and if not, why, and what do I do? Said from the newest document alone; whether that may
+ * The top line: does my bot answer, and if not, why, and what do I do? Said from the newest document alone; whether that may
  * still be believed is {@link judgeFreshness}'s. Pure.
  */
 import { type Advice, adviseOn } from './advice.ts';
-import type { ConnectionStateName, ConnectionStatus, OverviewDocument } from './documents.ts';
+import type { ConnectionStateName, ConnectionStatus, OverviewDocument, Trouble } from './documents.ts';
 import { plural, span } from './words.ts';
 
 export interface Verdict {
@@ -11,6 +11,8 @@ export interface Verdict {
   readonly headline: string;
   /** What is not well, worst first. */
   readonly troubled: readonly TroubledConnection[];
+  /** Why people are not answered all the same, worst first. */
+  readonly broken: readonly Trouble[];
   /** Of the installation: what will be missed later. */
   readonly notices: readonly Notice[];
 }
@@ -46,17 +48,35 @@ export function judge(overview: OverviewDocument): Verdict {
     const advice = adviseOn(connection);
     return advice === null ? [] : [{ connection, advice }];
   });
+  const broken = overview.status.chain.troubles.filter(({ state, kind }) => state === 'failing' && !SAID.has(kind));
   const notices = [...noticesOf(overview)];
-  const onlyConnecting = troubled.every(({ connection }) => connection.state === 'connecting');
+  const onlyConnecting = broken.length === 0 && troubled.every(({ connection }) => connection.state === 'connecting');
   return {
-    tone: troubled.length > 0 && !onlyConnecting ? 'trouble' : troubled.length > 0 ? 'recovering' : 'well',
-    headline: headlineOf(connections, troubled),
+    tone: broken.length + troubled.length === 0 ? 'well' : onlyConnecting ? 'recovering' : 'trouble',
+    headline: headlineOf(connections, troubled, broken),
     troubled,
+    broken,
     notices,
   };
 }
 
-function headlineOf(all: readonly ConnectionStatus[], troubled: readonly TroubledConnection[]): string {
+/** Shown as connections, or as a notice. */
+const SAID: ReadonlySet<Trouble['kind']> = new Set(['disconnected', 'no-sweep']);
+
+function headlineOf(
+  all: readonly ConnectionStatus[],
+  troubled: readonly TroubledConnection[],
+  broken: readonly Trouble[],
+): string {
+  const connected = connectedOf(all, troubled);
+  if (broken.length === 0) return connected;
+  if (troubled.length > 0) return `${connected}, and people are not answered`;
+  const ofAll = broken.some(({ connection }) => connection === null);
+  const ids = new Set(broken.map(({ connection }) => connection));
+  return `${connected}, but ${ofAll || ids.size === all.length ? 'people are not answered' : `people are not answered on ${[...ids].slice(0, 3).join(', ')}`}`;
+}
+
+function connectedOf(all: readonly ConnectionStatus[], troubled: readonly TroubledConnection[]): string {
   if (all.length === 0) return 'No connections are configured';
   const paused = all.filter(({ state }) => state === 'paused').length;
   const wanted = all.length - paused;
@@ -86,13 +106,13 @@ const STATE_CLAUSE: Readonly<Record<ConnectionStateName, string>> = {
   paused: 'is paused',
 };
 
-/** As `/readyz` has it with the default timings, and the alerts. */
+/** As `/readyz` has it with the default timings. */
 const SWEEP_LATE_MS = 5_000;
-const LANE_OLD_MS = 120_000;
 const LAG_HIGH_MS = 1_000;
-const MEMORY_HIGH = 0.8;
+/** What to do about a link that is broken. */
+export const ANSWERED = '/docs/runbook.html#live-and-nobody-is-answered';
 
-function* noticesOf({ status, queues, deadLetters, backlog, redis }: OverviewDocument): Generator<Notice> {
+function* noticesOf({ status, deadLetters }: OverviewDocument): Generator<Notice> {
   const { lastSweepAgeMs } = status.scheduler;
   if (lastSweepAgeMs === null) {
     yield {
@@ -118,23 +138,11 @@ function* noticesOf({ status, queues, deadLetters, backlog, redis }: OverviewDoc
       yield { text: `${id} must be restarted for what changed in ${restartNeeded.join(', ')}.`, href };
     }
   }
-  for (const { name } of queues.filter(({ paused }) => paused)) {
-    yield {
-      text: `The queue "${name}" is paused: ${PAUSED_MEANS.get(name) ?? 'its work waits'}. It can be resumed in Queues.`,
-      href: '/admin/queues',
-    };
-  }
-  if (backlog.oldestLaneAgeMs !== null && backlog.oldestLaneAgeMs > LANE_OLD_MS) {
-    yield {
-      text: `Messages have waited for the agent for ${span(backlog.oldestLaneAgeMs)}.`,
-      href: '/docs/runbook.html#redis-is-full-or-messages-pile-up',
-    };
-  }
-  if (redis.usedMemoryShare !== null && redis.usedMemoryShare >= MEMORY_HIGH) {
-    yield {
-      text: `Redis uses ${Math.round(redis.usedMemoryShare * 100)} % of its memory: from 80 % on, messages wait at the platform.`,
-      href: '/docs/runbook.html#redis-is-full-or-messages-pile-up',
-    };
+  for (const { kind, state, reason } of status.chain.troubles) {
+    // Dead letters have a line of their own, which goes on for as long as there are some.
+    if (state === 'watch' && kind !== 'disconnected' && kind !== 'dead-letters') {
+      yield { text: `${reason}.`, href: ANSWERED };
+    }
   }
   for (const { id, eventLoopLagMs } of status.workers.filter((one) => one.eventLoopLagMs >= LAG_HIGH_MS)) {
     yield {
@@ -146,9 +154,3 @@ function* noticesOf({ status, queues, deadLetters, backlog, redis }: OverviewDoc
     yield { text: `${plural(deadLetters.total, 'message')} could not be answered or sent.`, href: '/dead-letters' };
   }
 }
-
-const PAUSED_MEANS: ReadonlyMap<string, string> = new Map([
-  ['connections', 'nobody takes a connection over'],
-  ['turns', 'the agent is asked nothing'],
-  ['deliveries', 'no reply is sent'],
-]);

@@ -5,7 +5,7 @@ import type { ConnectionStateName, ConnectionStatus } from '../../../src/status/
 import type { OverviewDocument } from '../../../src/status/overview.ts';
 import { adviseOn } from '../../../src/web/page/advice.ts';
 import { judge } from '../../../src/web/page/verdict.ts';
-import { inChain } from '../../support/in-chain.ts';
+import { inChain, trouble } from '../../support/in-chain.ts';
 
 const NONE = {
   events: 0,
@@ -107,7 +107,7 @@ describe('what else is said', () => {
     expect(said({})).toEqual([]);
   });
 
-  it('is that nobody sweeps, that no worker is alive, and what piles up', () => {
+  it('is that nobody sweeps, that no worker is alive, and what waits for a person', () => {
     const { status } = overview([]);
     const never = said({ status: { ...status, scheduler: { lastSweepAgeMs: null, worker: null }, workers: [] } });
     expect(never.map(({ text }) => text)).toEqual([
@@ -121,19 +121,38 @@ describe('what else is said', () => {
       'a/1 refuses its configuration, and goes on with the one before: agent.kind: wrong',
       'a/1 must be restarted for what changed in http.',
     ]);
-    const queue = { name: 'turns', active: 0, waiting: 3, delayed: 0, failed: 0, paused: true, settings: ['paused'] };
-    const piled = said({
-      queues: [queue],
-      deadLetters: { total: 2, byConnection: { a: 2 } },
-      backlog: { lanes: 3, outboxes: 0, oldestLaneAgeMs: 600_000 },
-      redis: { up: true, durability: 'fsync always', usedMemoryShare: 0.91 },
-    });
-    expect(piled.map(({ text }) => text)).toEqual([
-      'The queue "turns" is paused: the agent is asked nothing. It can be resumed in Queues.',
-      'Messages have waited for the agent for 10 min.',
-      'Redis uses 91 % of its memory: from 80 % on, messages wait at the platform.',
+    expect(said({ deadLetters: { total: 2, byConnection: { a: 2 } } }).map(({ text }) => text)).toEqual([
       '2 messages could not be answered or sent.',
     ]);
+  });
+});
+
+describe('a bot that is live and answers nobody', () => {
+  const limited = trouble({ kind: 'queue-settings', link: 'turn', subject: 'turns', reason: 'limited to 1 job' });
+  const held = trouble({ kind: 'held', link: 'sent', subject: 'c0', connection: 'c0', reason: 'held for 60 min' });
+
+  it.each([
+    [['live'], [limited], 'c0 is live, but people are not answered'],
+    [['live', 'live'], [limited], 'All 2 connections are live, but people are not answered'],
+    [['live', 'live'], [held], 'All 2 connections are live, but people are not answered on c0'],
+    [['waiting'], [limited], 'c0 is down and waits for its next attempt, and people are not answered'],
+  ] as const)('of %j is trouble, in the first line, with why and what to do (H5)', (states, troubles, headline) => {
+    const connections = states.map((state, n) => connection(`c${n}`, state));
+    const verdict = judge(overview(connections, {}, troubles));
+    expect(verdict).toMatchObject({ tone: 'trouble', headline, broken: troubles });
+  });
+
+  it('is not made of what is only worth a look: that is a notice', () => {
+    const long = trouble({
+      kind: 'turn-long',
+      link: 'answer',
+      subject: 'c0',
+      state: 'watch',
+      reason: 'runs for 20 min',
+    });
+    const verdict = judge(overview([connection('c0', 'live')], {}, [long]));
+    expect(verdict).toMatchObject({ tone: 'well', headline: 'c0 is live', broken: [] });
+    expect(verdict.notices.map(({ text }) => text)).toEqual(['runs for 20 min.']);
   });
 });
 
