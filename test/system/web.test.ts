@@ -1,4 +1,6 @@
 /** The web role in whole installations: in `up`, and as a process of its own that outlives the others. */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
@@ -6,12 +8,14 @@ import { describe, expect, it } from 'vitest';
 import { startQq } from '../emulators/qq/index.ts';
 import { install, qqConnection } from '../support/installation.ts';
 import { freePort } from '../support/redis.ts';
-import type { ServedProcess } from '../support/served-process.ts';
+import { CLI, type ServedProcess } from '../support/served-process.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { call } from '../support/web-bench.ts';
 
 const TOKEN = 'a-token-for-the-system-tests-of-web';
 const ADMIN = 'WEB_TEST_ADMIN_TOKEN';
+const noTerminal = spawnSync('script', ['--version']).status !== 0;
+if (noTerminal) console.warn('web.test.ts is skipped in part: script is missing (apt-get install bsdutils)');
 
 /** Answers at the address that the process logged, to who knows its token: the one that it made, or else ours. */
 async function webOf(served: ServedProcess) {
@@ -102,6 +106,32 @@ describe('up', () => {
     expect((await webOf(third)).token).not.toBe(web.token);
     expect((await call(`${web.url}/api/status`, { headers: { cookie } })).status).toBe(401);
   });
+
+  it.skipIf(noTerminal)(
+    'prints a link that logs in once where its stdout is a terminal, past its log (M3)',
+    async () => {
+      await using installation = await install({ connections: [], http: { port: 0 } });
+      const terminal = join(installation.dir, 'terminal');
+      const command = `exec ${process.execPath} ${CLI} -c ${installation.configFile} up`;
+      const screen = spawn('script', ['--quiet', '--flush', '--command', command, terminal], {
+        cwd: installation.dir,
+        env: { PATH: process.env.PATH, HOME: installation.dir },
+        stdio: ['pipe', 'ignore', 'ignore'],
+      });
+      const gone = once(screen, 'exit');
+      try {
+        const shown = () => readFile(terminal, 'utf8').catch(() => '');
+        const linkIn = (text: string) => /Log in: (http:\S+\/login\?code=[\w.-]+)/.exec(text)?.[1];
+        await waitUntil('the link', async () => linkIn(await shown()) !== undefined, { timeoutMs: 20_000 });
+        const link = linkIn(await shown()) ?? '';
+        expect([(await call(link)).status, (await call(link)).status]).toEqual([303, 401]);
+      } finally {
+        // Ctrl-C, as a person would.
+        screen.stdin?.write('\x03');
+        await gone;
+      }
+    },
+  );
 
   it('shows everything and changes nothing where "none" is written for the token (M3)', async () => {
     await using installation = await install({ connections: [], http: { port: 0, adminToken: 'none' } });
