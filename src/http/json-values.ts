@@ -12,14 +12,15 @@ const FEW = 1024 * 1024;
 const MOST_VALUES = 1_000_000;
 
 /**
+ * @param text - the same, decoded, where somebody has it already
  * @returns the value; `undefined` where it is no JSON
  * @throws AnswerTooLong when it has more than a million values
  */
-export function parseBounded(json: Buffer, what: string): unknown {
+export function parseBounded(json: Buffer, what: string, text?: string): unknown {
   if (mostValuesIn(json) > MOST_VALUES)
     throw new AnswerTooLong(`${what}: the answer has more than ${MOST_VALUES} values`);
   try {
-    return JSON.parse(json.toString('utf8'));
+    return JSON.parse(text ?? json.toString('utf8'));
   } catch {
     return undefined;
   }

@@ -97,12 +97,12 @@ async function unpackWhole({ what, ...body }: ReceivedBody, packed: Buffer, enco
 function answer({ what, head, readLater }: ReceivedBody, bytes: Buffer): HttpAnswer {
   const { status, headers } = head;
   const whole = { status, headers, text: bytes.toString('utf8'), retryAfterMs: readRetryAfter(headers['retry-after']) };
-  if (!readLater) return { ...whole, json: parseBounded(bytes, what) };
+  if (!readLater) return { ...whole, json: parseBounded(bytes, what, whole.text) };
   let read: { readonly json: unknown } | undefined;
   return {
     ...whole,
     get json() {
-      read ??= { json: parseBounded(bytes, what) };
+      read ??= { json: parseBounded(bytes, what, whole.text) };
       return read.json;
     },
   };
