@@ -111,7 +111,7 @@ export function encodeEvent(
       kind: 'message',
       eventId,
       lane,
-      entry: encodeMessage({ ...event, text: event.text.toWellFormed() }),
+      entry: encodeMessage(wellFormed(event)),
       cursor,
     };
   } catch (error) {
@@ -122,6 +122,11 @@ export function encodeEvent(
       short,
     );
   }
+}
+
+/** Nearly all are, and need no copy. */
+function wellFormed(event: InboundEvent): InboundEvent {
+  return event.text.isWellFormed() ? event : { ...event, text: event.text.toWellFormed() };
 }
 
 /** What a record of our own leaves empty. */

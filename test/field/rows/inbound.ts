@@ -107,4 +107,38 @@ replay('what comes in', [
       expect(up.lines.filter(({ event }) => event === 'poison')).toHaveLength(1);
     },
   })),
+  {
+    id: 'M1',
+    must: 'answer another user at once while one floods the bot with large messages, and count what that one has no room for',
+    timeoutMs: 120_000,
+    async run(stage) {
+      const { qq, agent, installation, up } = await stage.echoing({ on: ['qq'], agent: 'webhook' });
+      const hog = qq.user('HOG');
+      // Nobody answers the hog while this lasts: its first turn takes longer than the row looks.
+      agent.next((_body, response) => void setTimeout(() => response.writeHead(204).end(), 30_000).unref());
+      hog.say('first');
+      await waitUntil('the turn of the hog', () => agent.calls.length > 0);
+      for (let n = 0; n < 80; n += 1) hog.say(`${n} ${'x'.repeat(900_000)}`);
+      const startedAt = performance.now();
+      await askQq(qq, 'ALICE', 'hello?');
+      expect(performance.now() - startedAt, 'no more than a moment').toBeLessThan(10_000);
+      expect(up.lines.filter(({ event }) => event === 'inbound.busy').length, 'it is told').toBeGreaterThan(0);
+      expect((await installation.connection('qq-main')).state).toBe('live');
+    },
+  },
+  {
+    id: 'M2',
+    must: 'go on storing and answering messages however much junk comes',
+    timeoutMs: 120_000,
+    async run(stage) {
+      const redis = await stage.redis({ args: ['--maxmemory', '60mb'] });
+      const scene = await stage.echoing({ rest: { redis: { url: redis.url } } });
+      const junk = 'x'.repeat(60_000);
+      for (let n = 0; n < 1_500; n += 1) {
+        scene.qq.verbatim(`"t":"JUNK_${n}","id":"junk-${n}","d":"${junk}"`);
+        if (n % 100 === 99) await answersOnBoth(scene, `${n} of junk`);
+      }
+      await answersOnBoth(scene, 'all of it');
+    },
+  },
 ]);
