@@ -116,6 +116,7 @@ describe('reading', () => {
       '/api/connections/{id}/pause',
       '/api/connections/{id}/restart',
       '/api/connections/{id}/resume',
+      '/api/data/accept',
       '/api/events',
       '/api/health/chain',
       '/api/messages/dead',
