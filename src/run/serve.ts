@@ -348,13 +348,18 @@ function tellReady(log: Logger, identity: ProcessIdentity, { roles, supervised }
   log.info({ event: 'child-ready', worker: identity.worker, roles }, 'child is ready');
 }
 
-/** As a supervised child: drain when told, and when the parent is gone. */
+/** As a supervised child: drain when told, and when the parent is gone. One that does not wait for the drain was forced. */
 function listenToParent(end: (reason: string) => void, live: LiveConfig): void {
+  let drains = false;
   process.on('message', (message: ToChild) => {
-    if (message.kind === 'drain') end(message.reason);
-    else void live.ask();
+    if (message.kind === 'reload') return void live.ask();
+    drains = true;
+    end(message.reason);
   });
-  process.on('disconnect', () => end('the parent process is gone'));
+  process.on('disconnect', () => {
+    if (drains) process.exit(1);
+    end('the parent process is gone');
+  });
 }
 
 /** SIGHUP asks a service to read its configuration again. On a terminal it says that the terminal is gone. */

@@ -137,7 +137,9 @@ describe('two workers and a scheduler', () => {
     expect(await blocked.exited).toMatchObject({ signal: 'SIGKILL' });
     // Not before it had to, and before anybody else could be live beside it.
     expect(performance.now() - blockedAt).toBeGreaterThan(SCALED_TIMINGS.leaseMs / 2);
-    expect(blocked.lines.at(-1)).toMatchObject({ event: 'loop-blocked', level: 'fatal' });
+    // Its child, which asks the agent, says after it that it leaves.
+    const last = blocked.lines.findLast(({ pid }) => pid === blocked.pid);
+    expect(last).toMatchObject({ event: 'loop-blocked', level: 'fatal' });
     await expectTakenOver(before);
     const account = await people.account(30_000);
     expect(account).toEqual({ sent: account.sent, ...NOTHING_WRONG });
@@ -203,8 +205,8 @@ describe('Ctrl-C in the terminal of `up`', () => {
     expect(exit).toMatchObject({ code: 0, signal: null });
     expect(exit.afterMs).toBeLessThan(10_000);
     const events = up.lines.map(({ event }) => event);
-    expect(events.filter((event) => event === 'draining')).toHaveLength(2);
-    // Drained by parent and child, and only then the store: nobody saw it go.
+    expect(events.filter((event) => event === 'draining')).toHaveLength(3);
+    // Drained by parent and children, and only then the store: nobody saw it go.
     expect(events.lastIndexOf('drained')).toBeLessThan(events.indexOf('redis.stopped'));
     expect(events).not.toContain('redis.lost');
     expect(up.lines.filter(({ level }) => level === 'error' || level === 'fatal')).toEqual([]);
