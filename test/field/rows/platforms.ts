@@ -172,8 +172,9 @@ replay('what platforms do to sends', [
       qq.channel('GUILD', '100').atBot('300', 'and this');
       await waitUntil('the message', () => qq.journal.delivered().length === 1, patience);
       expect(await letters(installation, 1)).toHaveLength(1);
-      const { counters } = await installation.connection('qq-main');
-      expect(counters).toMatchObject({ auditsPending: 2, auditsRejected: 1, deadLetters: 1 });
+      const { client, keys } = await installation.reader();
+      const counted = await client.hgetall(keys.connection(connectionId('qq-main')).counters);
+      expect(counted).toMatchObject({ auditsPending: '2', auditsRejected: '1', deadLetters: '1' });
 
       const plain = await stage.echoing({ on: ['qq'], qqPlatform: { grantedIntents: 1_174_409_216 } });
       expect(await askQq(plain.qq, 'ALICE', 'hello')).toEqual(['echo: hello']);
