@@ -108,7 +108,7 @@ export class Inbox {
     const session = this.#mustHaveSession();
     const { sink } = this.#options;
     const stored = storedSeq(sink.storedCursor, session) ?? session.seq;
-    this.#lostControls = session.unconfirmedResumes;
+    this.#lostControls = session.unconfirmedResumes + (session.lostControls ?? 0);
     this.#move(session, { unconfirmedResumes: session.unconfirmedResumes + 1 });
     sink.push([], this.#cursor());
     return { sessionId: session.sessionId, seq: Math.min(session.seq, stored) };
@@ -128,7 +128,9 @@ export class Inbox {
    */
   answeredAt(gatewayUrl: string): void {
     if (this.#session === null || this.#session.unconfirmedResumes === 0) return;
+    const { unconfirmedResumes, lostControls = 0 } = this.#session;
     this.confirmed(gatewayUrl);
+    this.#move(this.#session, { lostControls: lostControls + unconfirmedResumes });
     this.#options.sink.push([], this.#cursor());
   }
 
@@ -160,6 +162,7 @@ export class Inbox {
   }
 
   resumed(received: Received | null): void {
+    if (this.#session?.lostControls) this.#move(this.#session, { lostControls: 0 });
     const receivedAt = received?.receivedAt ?? this.#options.clock.now();
     this.#take(
       received?.dispatch.s ?? null,

@@ -24,6 +24,8 @@ export interface Session {
   readonly identifiedAt: number;
   /** Resumes sent since the platform last confirmed one. */
   readonly unconfirmedResumes: number;
+  /** Resumes that were answered by events, and whose RESUMED its holder did not live to see. @defaultValue 0 */
+  readonly lostControls?: number | undefined;
 }
 
 /**
@@ -45,6 +47,7 @@ const stored = z.object({
   user: z.object({ id: z.string(), name: z.string().nullable() }).nullable(),
   identifiedAt: z.number(),
   unconfirmedResumes: z.int().nonnegative(),
+  lostControls: z.int().nonnegative().optional().catch(undefined),
 });
 
 export function toCursor(session: Session, scope: SessionScope): Cursor {
