@@ -129,7 +129,7 @@ ${table(SENDING, adapters)}
 | an agent's answer that was not stored before a crash | asked for again, with the same turn id |
 | Redis loses its last second (\`appendfsync everysec\` and a power loss) | what was stored in it. The embedded default is \`always\` |
 | Redis loses everything (no append-only file, a new disk) | what was in it: waiting messages, unsent replies, positions. Connections start anew by themselves, and a gap record of each says so, unless no process of ours outlived it |
-| an answer that is too late or beyond the quota | sent as a message of its own where the platform permits that (\`lateReply: active\`), else a dead letter |
+| an answer that is too late or beyond the quota | tried as a reply first; once the platform refuses that, sent as a message of its own where it permits one (\`lateReply: active\`), else a dead letter |
 | dead letters and records of one connection beyond about 1000 | the oldest go |
 `;
 }

@@ -14,6 +14,18 @@ export interface FieldRow {
   run(stage: Stage): Promise<void>;
 }
 
+/** A finding that is known and not mended yet: it stands among the tests, and passes for none. */
+export interface LaterRow extends Pick<FieldRow, 'id' | 'must'> {
+  /** What has to be built for it. */
+  readonly needs: string;
+}
+
+export function later(rows: readonly LaterRow[]): void {
+  describe('not built yet', () => {
+    for (const { id, must, needs } of rows) it.todo(`must ${must} (${id}): needs ${needs}`);
+  });
+}
+
 /** Makes a test of each row. Skipped ones say why. */
 export function replay(subject: string, rows: readonly FieldRow[]): void {
   describe(subject, () => {

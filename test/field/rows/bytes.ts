@@ -17,7 +17,7 @@ import { SlowLink, whyNoSlowLink } from '../../support/slow-link.ts';
 import { makeTestCa } from '../../support/test-ca.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { type FieldRow, replay } from '../row.ts';
-import type { Answer } from '../scripted-agent.ts';
+import { type Answer, chunkOf } from '../scripted-agent.ts';
 import { askQq, askTelegram, PATIENCE_MS, type Scene, type Stage } from '../stage.ts';
 
 const MIB = 1024 * 1024;
@@ -304,6 +304,38 @@ replay('names whose first address takes 300 ms, and whose second never answers',
       const installation = await stage.install({ connections, redis: { url }, timings: {} });
       // Every command takes the round trip: that it began is enough.
       await installation.startVia(via, 'up').ready();
+    },
+  },
+]);
+
+replay('answers in blocks', [
+  {
+    id: 'G07',
+    must: 'read content in blocks as text, streamed and whole, and drop what was thought',
+    async run(stage) {
+      const { telegram, agent } = await stage.echoing({ on: ['telegram'], agent: 'openai' });
+      const thought = [{ type: 'thinking', thinking: [{ type: 'text', text: 'hm' }] }];
+      const hello = [{ type: 'text', text: 'Hello' }];
+      agent.next((_, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        for (const content of [thought, hello, ' there']) response.write(chunkOf({ content }, null));
+        response.end(`${chunkOf({}, 'stop')}data: [DONE]\n\n`);
+      });
+      expect(await askTelegram(telegram, 1, 'streamed?')).toEqual(['Hello there']);
+      agent.next((_, response) => {
+        response.writeHead(200, { 'content-type': 'application/json' });
+        const message = { role: 'assistant', content: [...thought, ...hello] };
+        response.end(
+          JSON.stringify({
+            id: 'c',
+            object: 'chat.completion',
+            choices: [{ index: 0, message, finish_reason: 'stop' }],
+          }),
+        );
+      });
+      expect(await askTelegram(telegram, 1, 'whole?')).toEqual(['Hello']);
+      agent.say('and plain');
+      expect(await askTelegram(telegram, 1, 'plain?')).toEqual(['and plain']);
     },
   },
 ]);
