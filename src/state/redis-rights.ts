@@ -119,7 +119,7 @@ function trials(keys: Keys): Trial[] {
     { of: 'hints', command: '+pubsub|numsub', pattern, line: ['pubsub', 'numsub', channel] },
     { of: 'spared', command: '+config|get', pattern, line: ['config', 'get', 'appendfsync'] },
     { of: 'spared', command: '+client|list', pattern, line: ['client', 'list'] },
-    { of: 'spared', command: '+memory|usage', pattern, line: ['memory', 'usage', key] },
+    { of: 'spared', command: '+memory|usage', pattern: own, line: ['memory', 'usage', key] },
   ];
 }
 
@@ -156,7 +156,8 @@ async function queueAll(client: RedisClient, keys: Keys): Promise<MissingRights>
     if (isRefusal(answer.reason)) missing[of].add(isAboutCommand(answer.reason) ? command : pattern);
     else if (!isReply(answer.reason)) throw answer.reason;
   }
-  return { needed: [...missing.needed], hints: [...missing.hints], spared: [...missing.spared] };
+  const spared = [...missing.spared].filter((rule) => !missing.needed.has(rule));
+  return { needed: [...missing.needed], hints: [...missing.hints], spared };
 }
 
 /** Clients make subscriptions of their own, outside of any transaction. */
