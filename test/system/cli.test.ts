@@ -33,6 +33,7 @@ const DOCUMENT: StatusDocument = {
       capacity: 500,
       eventLoopLagMs: expect.any(Number),
       configRefused: null,
+      notSharing: null,
       restartNeeded: [],
     },
   ]),

@@ -230,7 +230,7 @@ describe('a platform that misbehaves', () => {
     await expectAllAnswered(people);
   });
 
-  it('refuses a reply for good: asked once, kept as a dead letter, and the conversation goes on (F19)', async () => {
+  it('refuses a reply for good: asked once, kept as a dead letter, the person is told, and the conversation goes on (F19)', async () => {
     qq.faults.sendError(40034006, { chatId: 'REFUSED-0', times: 1 });
     const people = new Conversations(qq, qq.journal, { name: 'REFUSED', users: 1 });
     const refused = people.say();
@@ -239,7 +239,12 @@ describe('a platform that misbehaves', () => {
     await waitUntil('a dead letter', async () => (await letters()).length === 1);
     const next = people.say();
     await qq.journal.waitUntil(() => qq.journal.repliesTo(next.messageId).length === 1);
-    expect(qq.journal.of('send', ({ replyTo }) => replyTo === refused.messageId)).toHaveLength(1);
+    const sends = qq.journal.of('send', ({ replyTo }) => replyTo === refused.messageId);
+    expect(sends.map(({ text, delivered }) => [text.startsWith('echo: '), delivered])).toEqual([
+      [true, false],
+      // The notice in its place (G06).
+      [false, true],
+    ]);
     expect((await letters())[0]).toMatchObject({ outcome: 'rejected', text: expect.stringMatching(/^echo: /) });
     const line = up.lines.slice(linesBefore).find(({ event }) => event?.startsWith('send-'));
     expect(['warn', 'error']).toContain(line?.level);
