@@ -181,7 +181,9 @@ const TABLE: Readonly<Record<string, () => Promise<void>>> = {
     await waitUntil('the answer', () => told('echo: hello'), { timeoutMs: 30_000 });
     await works('messages send tg-main chat:5001 "The backup is done."', /queued/);
     await waitUntil('the message', () => told('The backup is done.'), { timeoutMs: 30_000 });
-    await works('messages send tg-main nowhere "Lost?"', /queued/);
+    expect(await cli('messages send tg-main nowhere "Lost?"')).toMatchObject({ code: 2, stdout: '' });
+    // A chat that the bot was never in.
+    await works('messages send tg-main chat:6000001 "Lost?"', /queued/);
   },
   'cli messages dead': async () => {
     await waitUntil('the dead letter', async () => {
