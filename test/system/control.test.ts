@@ -20,7 +20,12 @@ describe('a running `up` with two holding processes', () => {
   /** What must stay as it is where nothing changed. */
   const identityOf = async (id: string) => {
     const { owner, fencingToken, since } = await installation.connection(id);
-    return { owner, fencingToken, alive: since !== null, sockets: qq.journal.count('dial') };
+    const appId = bots.get(id)?.account.appId;
+    const ofIt = (entry: { readonly appId: string | null }) => entry.appId === appId;
+    // Of this bot alone: another connection may move to the other process meanwhile.
+    const sockets = qq.journal.of('identify', ofIt).length + qq.journal.of('resume', ofIt).length;
+    expect(sockets).toBeGreaterThan(0);
+    return { owner, fencingToken, alive: since !== null, sockets };
   };
 
   beforeAll(async () => {
@@ -57,8 +62,7 @@ describe('a running `up` with two holding processes', () => {
       ({ state, fencingToken }) => state === 'live' && fencingToken !== second.fencingToken,
       { id: 'qq-second' },
     );
-    // Two dials: the new one, and the changed one.
-    expect(await identityOf('qq-main')).toEqual({ ...before, sockets: before.sockets + 2 });
+    expect(await identityOf('qq-main')).toEqual(before);
     // Each process reads the file for itself, and the children may be done first.
     const reloads = () => up.lines.filter(({ event }) => event === 'config.reloaded');
     await waitUntil('the parent to say so', () => reloads().length > 0);
