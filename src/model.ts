@@ -77,6 +77,8 @@ export interface InboundEvent {
   readonly eventId: string | null;
   /** Names the chat within the connection, such as `c2c:OPENID`; `null` unless `kind` is `message`. */
   readonly conversation: string | null;
+  /** Several people write in the conversation: none of them may have all of its room. */
+  readonly group?: true;
   readonly sender: { readonly id: string; readonly name: string | null } | null;
   readonly text: string;
   readonly attachments: readonly Attachment[];

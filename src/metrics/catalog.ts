@@ -65,7 +65,10 @@ export const CATALOG = {
   holdfast_duplicates_total: ofConnection('counter', 'Events that came again and were dropped'),
   holdfast_gaps_total: ofConnection('counter', 'Gap records: the platform lost events, or may have'),
   holdfast_malformed_total: ofConnection('counter', 'Frames that could not be understood, kept aside'),
-  holdfast_busy_total: ofConnection('counter', 'Messages refused because their conversation had too many waiting'),
+  holdfast_busy_total: ofConnection(
+    'counter',
+    'Messages refused because their conversation, or one person in a group, had too many waiting',
+  ),
   holdfast_poison_total: ofConnection('counter', 'Events that killed their reader twice, set aside as dead letters'),
   holdfast_identified_total: ofConnection('counter', 'New sessions confirmed by the platform'),
   holdfast_resumed_total: ofConnection('counter', 'Sessions continued'),

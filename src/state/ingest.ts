@@ -7,7 +7,15 @@
 import { createHash } from 'node:crypto';
 import { explain } from '../errors.ts';
 import type { AuditVerdict, ConnectionId, Cursor, FencingToken, InboundEvent, InboundKind } from '../model.ts';
-import { ASIDE_UNITS, ASIDE_UNITS_WHEN_SHORT, LANE_BYTES, LANE_MESSAGES, RECORDS_BYTES } from './kept.ts';
+import {
+  ASIDE_UNITS,
+  ASIDE_UNITS_WHEN_SHORT,
+  CROWDED_SHARE,
+  LANE_BYTES,
+  LANE_MESSAGES,
+  PERSON_SHARE,
+  RECORDS_BYTES,
+} from './kept.ts';
 import { type Keys, laneId } from './keys.ts';
 import { decodeMessage, encodeMessage, type StoredMessage } from './lane-entry.ts';
 import type { RedisClient } from './redis.ts';
@@ -62,7 +70,7 @@ export interface Activation {
   readonly activation: number;
 }
 
-/** `busy`: its conversation has no room, and a record says so. */
+/** `busy`: its conversation has no room, or in a crowded group its sender has none, and a record says so. */
 export type ItemAnswer = 'stored' | 'duplicate' | 'aside' | 'busy' | 'cursor';
 
 export type IngestAnswer =
@@ -196,6 +204,8 @@ export async function ingest(client: RedisClient, keys: Keys, batch: IngestBatch
       batch.maxLaneMessages ?? LANE_MESSAGES,
       batch.maxLaneBytes ?? LANE_BYTES,
       2 * RECORDS_BYTES,
+      CROWDED_SHARE,
+      PERSON_SHARE,
       ...ids,
       ...args,
     ],

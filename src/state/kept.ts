@@ -12,6 +12,10 @@ export const LANES_BYTES = 64 * MIB;
 /** Of one conversation, so that whoever floods one waits alone. */
 export const LANE_BYTES = 4 * MIB;
 export const LANE_MESSAGES = 1_000;
+/** Of a group's room, that is taken before anybody is counted: below it, everybody may write. */
+export const CROWDED_SHARE = 1 / 2;
+/** Of a group's room, for each of its people while it is crowded, so that whoever floods it waits alone. */
+export const PERSON_SHARE = 1 / 4;
 /** Text and raw text of a record kept aside, UTF-16 units each; and while Redis is short of memory. */
 export const ASIDE_UNITS = 64 * KIB;
 export const ASIDE_UNITS_WHEN_SHORT = 2 * KIB;

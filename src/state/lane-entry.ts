@@ -2,6 +2,7 @@
  * A message as it lies in its lane: a header, a newline, the raw payload as it came. Most of what the header says stands
  * in the payload already, so it says where: half the bytes for Redis to copy, keep and write to its disk.
  */
+import { hash } from 'node:crypto';
 import type { Attachment, InboundEvent, JsonValue, ReplyHandle } from '../model.ts';
 
 /** What an entry gives back. */
@@ -24,7 +25,9 @@ type Header = readonly [
   text: Quote,
   attachments: readonly Attachment[],
   reply: readonly [key: Quote, deadlineAt: number | null, quota: number | null, address: PackedAddress] | null,
-  retried?: 1,
+  retried?: 0 | 1,
+  /** In groups, and always the last: who wrote it, as a short digest that ingest.lua counts by. */
+  person?: string,
 ];
 
 /** An object with quotes for its texts; anything else as it is, in an array. */
@@ -40,8 +43,9 @@ export function encodeMessage(event: StoredMessage): string {
   const files = attachments.length === 0 ? '[]' : JSON.stringify(attachments);
   const answer = reply === null ? 'null' : replyText(reply, reply.key === eventId ? id : quoteOf(reply.key, raw), raw);
   const retried = event.retried === true ? ',1' : '';
+  const person = event.group === true ? `${retried === '' ? ',0' : ''},"${personOf(sender)}"` : '';
   // By hand: what goes through here is every message there is, and this is most of what storing one costs a worker.
-  return `[${event.receivedAt},${event.platformAt},${id},${conversationText(conversation, raw)},${from},${quoteOf(event.text, raw)},${files},${answer}${retried}]\n${raw}`;
+  return `[${event.receivedAt},${event.platformAt},${id},${conversationText(conversation, raw)},${from},${quoteOf(event.text, raw)},${files},${answer}${retried}${person}]\n${raw}`;
 }
 
 /** @throws SyntaxError when `entry` was not made by {@link encodeMessage} */
@@ -49,7 +53,7 @@ export function decodeMessage(entry: string): StoredMessage {
   const end = entry.indexOf('\n');
   const raw = entry.slice(end + 1);
   const header = JSON.parse(entry.slice(0, end)) as Header;
-  const [receivedAt, platformAt, eventId, scene, chat, sender, text, attachments, reply, retried] = header;
+  const [receivedAt, platformAt, eventId, scene, chat, sender, text, attachments, reply, retried, person] = header;
   const read = (quote: Quote) => (typeof quote === 'string' ? quote : raw.slice(quote[0], quote[0] + quote[1]));
   const readOr = (quote: Quote | null) => (quote === null ? null : read(quote));
   return {
@@ -67,7 +71,13 @@ export function decodeMessage(entry: string): StoredMessage {
         : { key: read(reply[0]), deadlineAt: reply[1], quota: reply[2], address: unpackAddress(reply[3], read) },
     raw,
     ...(retried === 1 ? { retried: true } : {}),
+    ...(person === undefined ? {} : { group: true }),
   };
+}
+
+/** 48 bits: enough to tell the people of one group apart. Those without a name are one. */
+function personOf(sender: InboundEvent['sender']): string {
+  return hash('sha256', sender?.id ?? '', 'base64url').slice(0, 8);
 }
 
 function quoteOf(text: string, raw: string): string {

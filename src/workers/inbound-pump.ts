@@ -335,7 +335,10 @@ export class InboundPump implements InboundSink {
     const now = Date.now();
     if (this.#busy === 0 || now - this.#busySaidAt < REMIND_MS) return;
     const facts = { event: 'inbound.busy', refused: this.#busy };
-    this.#options.log.warn(facts, 'a conversation has too many messages waiting: more are refused, others are stored');
+    this.#options.log.warn(
+      facts,
+      'a conversation, or one person in a group, has too many messages waiting: more are refused, others are stored',
+    );
     this.#busySaidAt = now;
     this.#busy = 0;
   }

@@ -154,7 +154,7 @@ export class Invariants {
     if (!Array.isArray(reply) || typeof reply[2] !== 'string' || reply[2] === '') return;
     this.#currentOnly(id, Number(args[0]), 'inbound');
     const letters = reply[2];
-    const first = 13 + Number(args[9]);
+    const first = 15 + Number(args[9]);
     const skipped = Number(reply[1]) - Number(args[2]) - letters.length;
     for (const [index, letter] of [...letters].entries()) {
       if (letter !== 's') continue;

@@ -190,6 +190,7 @@ function toMessage(message: Message, { dispatch, raw, receivedAt }: Received, re
     // Not the envelope's id: one message may come as two events, and then has two of those.
     eventId: d.id,
     conversation,
+    ...(address.scene === 'group' || address.scene === 'channel' ? { group: true } : {}),
     sender: { id: senderId, name: d.author.username?.toWellFormed() || null },
     text: (isV2(address) ? text : unescapeGuildText(text)).toWellFormed(),
     attachments: (d.attachments ?? []).flatMap(toAttachment),

@@ -92,6 +92,7 @@ function fromMessage(said: Message, options: InboundOptions, envelope: Envelope)
   }
   return {
     ...toMessage(addressOfMessage(said), envelope, at),
+    ...groupOf(said),
     sender: senderOf(said),
     text: (text === null ? (words ?? '') : withoutName(text, entities, self)).toWellFormed(),
     attachments,
@@ -107,7 +108,8 @@ function fromCallback(pressed: CallbackQuery, envelope: Envelope): InboundEvent 
   // The message is the bot's own, so there is nothing of the user's to quote.
   const address = { ...addressOfMessage(shown), messageId: null };
   const event = toMessage(address, envelope, null);
-  return { ...event, sender: { id: String(from.id), name: nameOf(from) }, text: data.toWellFormed() };
+  const sender = { id: String(from.id), name: nameOf(from) };
+  return { ...event, ...groupOf(shown), sender, text: data.toWellFormed() };
 }
 
 /** The id to answer, so that the user's client stops waiting; `null` when no button was pressed. */
@@ -166,6 +168,10 @@ function record(
   at: number | null,
 ): InboundEvent {
   return aside(kind, text, raw, receivedAt, eventId, at);
+}
+
+function groupOf({ chat }: Message): Pick<InboundEvent, 'group'> {
+  return chat.type === 'private' ? {} : { group: true };
 }
 
 function senderOf({ from, sender_chat: chat }: Message): InboundEvent['sender'] {

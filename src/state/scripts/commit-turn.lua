@@ -118,6 +118,7 @@ redis.call('HSET', KEYS[1], 'doneTurn', ARGV[2], 'large', string.format('%.0f', 
 redis.call('HINCRBY', KEYS[10], 'turns', 1)
 if redis.call('LLEN', KEYS[2]) == 0 then
   redis.call('HSET', KEYS[1], 'active', '0')
+  redis.call('HDEL', KEYS[1], 'hogs')
   redis.call('PEXPIRE', KEYS[1], ARGV[9])
   redis.call('ZREM', KEYS[5], ARGV[4])
 end

@@ -6,12 +6,14 @@
 --       started from ('' none, or it could not be read), 5 dedupe window (ms), 6 limit of bytes pending, 7 instance full ('1' or ''),
 --       8 safeguards: cursor, dedupe, fence (three times '1' or '0'), 9 bytes of all its messages, or more,
 --       10 number of distinct lanes n, 11 most messages of a lane, 12 most bytes of a lane's large entries (above 4 KiB), 13 bytes of records kept (about),
+--       14 share of either from which a group is crowded, 15 share of it that one of its people may then have,
 --       then n lane ids, then per item: number of its lane (1-based) if it is a message,
 --       else its kind, event id ('' none), entry, cursor after ('' unchanged, '-': one of a later item of this batch
 --       covers it)
 -- Returns {'fenced'}; {'gap'}: does not follow what is stored; or
 --         {'already' | 'stored' | 'full', position after what is stored now,
---          one letter per item of this call (s stored, d duplicate, a aside, b busy: its lane has no room, c cursor only),
+--          one letter per item of this call (s stored, d duplicate, a aside, b busy: its lane or its person has no room,
+--          c cursor only),
 --          then per lane to wake: number of the lane, activation}
 -- 'already' and a batch of which a part was stored before name every active lane of the batch: the answer that named
 -- them first was lost.
@@ -31,7 +33,7 @@ end
 
 local from = tonumber(ARGV[3])
 local lanes = tonumber(ARGV[10])
-local base = 13 + lanes
+local base = 15 + lanes
 local count = (#ARGV - base) / 4
 local stored = redis.call('HMGET', KEYS[2], 'cursor', 'bytes', 'writer', 'items', 'crowded')
 local position
@@ -100,16 +102,95 @@ end
 -- Room in each conversation, so that whoever floods one waits alone. Looked at only while some conversation of the
 -- connection is crowded: what RPUSH answers tells when one becomes it, and in normal life this costs nothing.
 local room, space = {}, {}
-local crowded = stored[5] == '1' and bytes > 131072
+local most, mostLarge = tonumber(ARGV[11]), tonumber(ARGV[12])
+local crowd, crowdLarge = most * tonumber(ARGV[14]), mostLarge * tonumber(ARGV[14])
+local part, partLarge = most * tonumber(ARGV[15]), mostLarge * tonumber(ARGV[15])
+local crowded = stored[5] == '1' and bytes > 65536
+-- By lane: turns begun; who has a part (each as ' n' or ' l' and the person: of the messages, of the large ones), and of
+-- how many messages, bytes of large ones and turns that was counted.
+local turns, hogs, as, asLarge, asTurn = {}, {}, {}, {}, {}
 if crowded then
   for lane = 1, lanes do
     local waiting = redis.call('LLEN', KEYS[7 + 2 * lane])
-    room[lane] = tonumber(ARGV[11]) - waiting
-    space[lane] = tonumber(ARGV[12])
+    room[lane] = most - waiting
+    space[lane] = mostLarge
     if waiting > 0 then
-      space[lane] = space[lane] - tonumber(redis.call('HGET', KEYS[8 + 2 * lane], 'large') or '0')
+      local state = redis.call('HMGET', KEYS[8 + 2 * lane], 'large', 'token', 'hogs')
+      space[lane] = mostLarge - tonumber(state[1] or '0')
+      turns[lane] = tonumber(state[2] or '0')
+      if state[3] and waiting < crowd and mostLarge - space[lane] < crowdLarge then
+        redis.call('HDEL', KEYS[8 + 2 * lane], 'hogs')
+      elseif state[3] then
+        hogs[lane] = state[3]
+        as[lane] = tonumber(string.match(state[3], '^%d+'))
+        asLarge[lane] = tonumber(string.match(state[3], '^%d+:(%d+)'))
+        asTurn[lane] = tonumber(string.match(state[3], '^%d+:%d+:(%d+)'))
+      end
     end
   end
+end
+
+local order, entries = {}, {}
+-- By lane, then person; only of lanes that are counted now.
+local messages, larges = {}, {}
+
+-- The short digest with which the header of a group's message ends (lane-entry.ts).
+local function personOf(entry)
+  local at = string.find(entry, '\n', 1, true)
+  if at and string.sub(entry, at - 2, at - 1) == '"]' then
+    return string.sub(entry, at - 10, at - 3)
+  end
+  return nil
+end
+
+local function tally(lane, entry)
+  local person = personOf(entry)
+  if not person then
+    return
+  end
+  local n = (messages[lane][person] or 0) + 1
+  messages[lane][person] = n
+  if n >= part and n < part + 1 then
+    hogs[lane] = hogs[lane] .. ' n' .. person
+  end
+  if #entry > 4096 then
+    local before = larges[lane][person] or 0
+    larges[lane][person] = before + #entry
+    if before < partLarge and before + #entry >= partLarge then
+      hogs[lane] = hogs[lane] .. ' l' .. person
+    end
+  end
+end
+
+-- Whether what is noted is out of date: a twentieth of the room was taken or freed, or ten turns were begun.
+local function isOld(lane)
+  local function apart(a, b)
+    return math.max(a, b) - math.min(a, b)
+  end
+  return not hogs[lane] or turns[lane] - asTurn[lane] >= 10 or apart(most - room[lane], as[lane]) >= most / 20
+    or apart(mostLarge - space[lane], asLarge[lane]) >= mostLarge / 20
+end
+
+-- Whether the group is crowded, and this person has a part of it. Who has one is noted in the lane's state, so that not
+-- every message costs a count; nobody else is, so there are never more than a few.
+local function hasPart(lane, entry)
+  local many = most - room[lane] >= crowd
+  local much = #entry > 4096 and mostLarge - space[lane] >= crowdLarge
+  local person = (many or much) and personOf(entry)
+  if not person then
+    return false
+  end
+  if not messages[lane] and isOld(lane) then
+    messages[lane], larges[lane], hogs[lane] = {}, {}, ''
+    for _, waiting in ipairs(redis.call('LRANGE', KEYS[7 + 2 * lane], 0, -1)) do
+      tally(lane, waiting)
+    end
+    for _, waiting in ipairs(entries[lane] or {}) do
+      tally(lane, waiting)
+    end
+  end
+  return (many and string.find(hogs[lane], ' n' .. person, 1, true))
+    or (much and string.find(hogs[lane], ' l' .. person, 1, true))
 end
 
 local counted, letters, fresh, woken, answer = {}, {}, {}, {}, {}
@@ -120,7 +201,7 @@ local function wake(lane, rewake, size)
     return
   end
   local state = KEYS[8 + 2 * lane]
-  local now_ = redis.call('HMGET', state, 'active', 'activation')
+  local now_ = redis.call('HMGET', state, 'active', 'activation', 'hogs')
   local activation = now_[2]
   if now_[1] ~= '1' then
     if rewake then
@@ -129,9 +210,13 @@ local function wake(lane, rewake, size)
     if activation then
       redis.call('PERSIST', state)
     end
+    -- Earlier versions end turns without taking it away.
+    if now_[3] then
+      redis.call('HDEL', state, 'hogs')
+    end
     activation = text(tonumber(activation or '0') + 1)
     redis.call('HSET', state, 'active', '1', 'activation', activation, 'large', text(size or 0))
-    redis.call('ZADD', KEYS[5], text(now), ARGV[13 + lane])
+    redis.call('ZADD', KEYS[5], text(now), ARGV[15 + lane])
   elseif not rewake then
     return
   end
@@ -151,7 +236,7 @@ for i = 1, skip do
   end
 end
 
-local order, entries, events, progress = {}, {}, 0, false
+local events, progress = 0, false
 for i = skip + 1, last do
   local at = base + 4 * i - 3
   local id, entry, after = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
@@ -160,8 +245,9 @@ for i = skip + 1, last do
   if id ~= '' and seen[id] then
     letter = 'd'
     count1('duplicates')
-  elseif lane and room[lane] and (room[lane] <= 0 or (#entry > 4096 and space[lane] <= 0)) then
-    redis.call('XADD', KEYS[4], 'MAXLEN', '~', 1000, '*', 'kind', 'busy', 'lane', ARGV[13 + lane], 'eventId', id,
+  elseif lane and room[lane]
+    and (room[lane] <= 0 or (#entry > 4096 and space[lane] <= 0) or hasPart(lane, entry)) then
+    redis.call('XADD', KEYS[4], 'MAXLEN', '~', 1000, '*', 'kind', 'busy', 'lane', ARGV[15 + lane], 'eventId', id,
       'bytes', #entry, 'entry', string.sub(entry, 1, 512))
     letter = 'b'
     count1('busy')
@@ -169,6 +255,9 @@ for i = skip + 1, last do
     if room[lane] then
       room[lane] = room[lane] - 1
       space[lane] = space[lane] - (#entry > 4096 and #entry or 0)
+    end
+    if messages[lane] then
+      tally(lane, entry)
     end
     local waiting = entries[lane]
     if waiting then
@@ -217,7 +306,13 @@ for _, lane in ipairs(order) do
   elseif large > 0 then
     large = redis.call('HINCRBY', KEYS[8 + 2 * lane], 'large', large)
   end
-  crowded = crowded or waiting >= tonumber(ARGV[11]) or large >= tonumber(ARGV[12])
+  crowded = crowded or waiting >= crowd or large >= crowdLarge
+end
+for lane = 1, lanes do
+  if messages[lane] then
+    redis.call('HSET', KEYS[8 + 2 * lane], 'hogs', text(most - room[lane]) .. ':' .. text(mostLarge - space[lane]) .. ':'
+      .. text(turns[lane]) .. hogs[lane])
+  end
 end
 
 if last > skip then

@@ -127,6 +127,42 @@ replay('what comes in', [
     },
   },
   {
+    id: 'M1b',
+    must: 'store and answer what others of a group say while one of them floods it with messages for the bot',
+    timeoutMs: 120_000,
+    async run(stage) {
+      const { qq, agent, installation, up } = await stage.echoing({
+        on: ['qq'],
+        agent: 'webhook',
+        agentExtra: { maxMessagesPerTurn: 20 },
+      });
+      const group = qq.group('GROUP');
+      let held = true;
+      // Has something to say to everybody but the hog.
+      agent.always(async ({ body }, response) => {
+        await waitUntil('the group to be crowded', () => !held, { timeoutMs: 60_000 });
+        const said = body.messages as { id: string; text: string }[];
+        const replies = said.filter(({ text }) => !text.includes('flood')).map(({ id, text }) => ({ text, to: id }));
+        if (replies.length === 0) response.writeHead(204).end();
+        else response.end(JSON.stringify({ replies }));
+      });
+      for (let n = 0; n < 1_500; n += 1) group.atBot('HOG', `flood ${n}`);
+      const isTold = () => up.lines.some(({ event }) => event === 'inbound.busy');
+      await waitUntil('the hog has no more room', isTold, { timeoutMs: 30_000 });
+      const others = ['ANN', 'BOB', 'CID'].map((who) => group.atBot(who, `hello from ${who}`));
+      const flooding = setInterval(() => group.atBot('HOG', 'more of the flood'), 5);
+      stage.defer(() => clearInterval(flooding));
+      held = false;
+      for (const { messageId } of others) {
+        await qq.journal.waitUntil(() => qq.journal.repliesTo(messageId).length > 0, { timeoutMs: 60_000 });
+        expect(qq.journal.repliesTo(messageId).map(({ text }) => text)).toEqual([
+          expect.stringMatching(/^hello from (ANN|BOB|CID)$/),
+        ]);
+      }
+      expect((await installation.connection('qq-main')).state).toBe('live');
+    },
+  },
+  {
     id: 'M2',
     must: 'go on storing and answering messages however much junk comes',
     timeoutMs: 120_000,

@@ -26,6 +26,9 @@ const event: fc.Arbitrary<InboundEvent> = fc.record({
   raw: fc.oneof(text, fc.constant('{"a":\n"b\\n"}\n')),
 });
 
+/** In a group, whose entries name the person. */
+const inGroup = event.map((given): InboundEvent => ({ ...given, group: true }));
+
 /** As platforms send it: what the header says stands in the payload, some of it escaped. */
 const quoted = event.map((given): InboundEvent => {
   const said = { id: given.eventId, of: given.sender, content: given.text, to: given.reply?.address ?? null };
@@ -35,7 +38,7 @@ const quoted = event.map((given): InboundEvent => {
 describe('a lane entry', () => {
   it('gives back the event as it was stored, raw payload and all', () => {
     fc.assert(
-      fc.property(fc.oneof(event, quoted), (given) => {
+      fc.property(fc.oneof(event, inGroup, quoted), (given) => {
         expect(decodeEntry(encodeEvent(QQ, given, null).entry)).toEqual(given);
       }),
     );
@@ -43,7 +46,7 @@ describe('a lane entry', () => {
 
   it('keeps everything when a person takes it back from the dead letters', () => {
     fc.assert(
-      fc.property(fc.oneof(event, quoted), (given) => {
+      fc.property(fc.oneof(event, inGroup, quoted), (given) => {
         expect(decodeEntry(markRetried(encodeEvent(QQ, given, null).entry))).toEqual({ ...given, retried: true });
       }),
     );
@@ -61,6 +64,21 @@ describe('a lane entry', () => {
     const { entry } = encodeEvent(QQ, given, null);
     expect(decodeEntry(entry)).toEqual(given);
     for (const long of [person, text, 'ROBOT1.0_1234567890']) expect(entry.split(long)).toHaveLength(2);
+  });
+
+  it('ends its header with a digest of who wrote it, in groups alone (M1)', () => {
+    const digestOf = (id: string | null, change: Partial<InboundEvent> = { group: true }) => {
+      const sender = id === null ? null : { id, name: 'Ann' };
+      const { entry } = encodeEvent(QQ, message('1', 'group:g', { sender, ...change }), null);
+      return [entry, markRetried(entry)].map((text) => /,"([\w-]{8})"]$/.exec(text.slice(0, text.indexOf('\n')))?.[1]);
+    };
+    const [ann, retried] = digestOf('ann');
+    expect(ann).toBeDefined();
+    expect(retried).toBe(ann);
+    expect(digestOf('ann', { group: true, text: 'else', reply: null })[0]).toBe(ann);
+    expect(digestOf('bob')[0]).not.toBe(ann);
+    expect(digestOf(null)[0]).toBeDefined();
+    expect(digestOf('ann', {})).toEqual([undefined, undefined]);
   });
 
   it('cuts what is kept aside, and only that, at 64 Ki characters', () => {

@@ -84,6 +84,7 @@ describe('messages', () => {
       kind: 'message',
       eventId: 'ROBOT1.0_def',
       conversation: 'group:G1',
+      group: true,
       sender: { id: 'M1', name: 'Mia' },
       text: '/cmd now',
       reply: { deadlineAt: RECEIVED_AT + 300_000, quota: 5, address: { scene: 'group', groupOpenid: 'G1' } },
@@ -94,6 +95,7 @@ describe('messages', () => {
     expect(read(t, guild)).toMatchObject({
       kind: 'message',
       conversation: 'channel:100',
+      group: true,
       sender: { id: '300', name: 'Gus' },
       text: 'hi',
       reply: { deadlineAt: RECEIVED_AT + 300_000, quota: null, address: { scene: 'channel', channelId: '100' } },

@@ -64,7 +64,7 @@ describe('a message', () => {
     ['of a reply thread outside of forums', { message_thread_id: 9 }, 'chat:-1001', null],
   ])('%s belongs to its conversation', (_name, fields, conversation, threadId) => {
     const event = read(said({ ...command('/x@ourbot'), ...fields }, group));
-    expect(event).toMatchObject({ conversation, reply: { address: { chatId: '-1001', threadId } } });
+    expect(event).toMatchObject({ conversation, group: true, reply: { address: { chatId: '-1001', threadId } } });
   });
 
   it.each([
@@ -201,6 +201,7 @@ describe('other updates', () => {
       kind: 'message',
       text: 'a:1',
       conversation: 'chat:-1001/4',
+      group: true,
       sender: { id: '5', name: 'Alice L' },
       reply: { key: '-1001:u100', address: { chatId: '-1001', threadId: '4', messageId: null } },
     });
