@@ -208,6 +208,9 @@ describe('one person who floods a group (M1)', () => {
   it('is noted by a digest, and no longer once the group is answered', async () => {
     await stored('hog', 60);
     expect(await client.hget(state(), 'hogs')).toMatch(/^50:0:0( n[\w-]{8})$/);
+    await client.hset(state(), 'hogs', 'no note of ours');
+    expect(await stored('hog', 1)).toBe(0);
+    expect(await client.hget(state(), 'hogs')).toMatch(/^50:0:0( n[\w-]{8})$/);
     await answer(10);
     await stored('ann', 1);
     expect(await client.hexists(state(), 'hogs'), 'dropped where nobody is counted').toBe(0);
@@ -251,6 +254,17 @@ describe('one person who floods a group (M1)', () => {
     expect((await take(batch, ROOM)).items).toEqual(['busy', 'busy', 'busy']);
     expect(await take(batch, { ...ROOM, from })).toMatchObject({ kind: 'already', items: [] });
     expect(await client.hget(keys.connection(QQ).counters, 'busy')).toBe('3');
+  });
+
+  it.each([
+    ['messages', 80, {}],
+    ['bytes', 18, LARGE],
+  ])('has its part in %s also when one batch takes a group from empty to crowded', async (_, times, change) => {
+    await client.hset(keys.connection(QQ).cursor, 'crowded', '1', 'bytes', 200_000);
+    const { items } = await take([...says('hog', times, change), ...says('ann', 1, change)], ROOM);
+    expect(items.filter((item) => item === 'stored')).toHaveLength(times === 80 ? 51 : 11);
+    expect(items.at(-1)).toBe('stored');
+    expect(await stored('hog', 3, change)).toBe(0);
   });
 
   it('keeps all of the room where it is alone, in a private chat', async () => {

@@ -108,19 +108,24 @@ local part, partLarge = most * tonumber(ARGV[15]), mostLarge * tonumber(ARGV[15]
 local crowded = stored[5] == '1' and bytes > 65536
 -- By lane: turns begun; who has a part (each as ' n' or ' l' and the person: of the messages, of the large ones), and of
 -- how many messages, bytes of large ones and turns that was counted.
-local turns, hogs, as, asLarge, asTurn = {}, {}, {}, {}, {}
+local turns, hogs, as, asLarge, asTurn
+-- By lane, then person; only of lanes that are counted now.
+local messages, larges
 if crowded then
+  turns, hogs, as, asLarge, asTurn = {}, {}, {}, {}, {}
+  messages, larges = {}, {}
   for lane = 1, lanes do
     local waiting = redis.call('LLEN', KEYS[7 + 2 * lane])
     room[lane] = most - waiting
     space[lane] = mostLarge
+    turns[lane] = 0
     if waiting > 0 then
       local state = redis.call('HMGET', KEYS[8 + 2 * lane], 'large', 'token', 'hogs')
       space[lane] = mostLarge - tonumber(state[1] or '0')
       turns[lane] = tonumber(state[2] or '0')
       if state[3] and waiting < crowd and mostLarge - space[lane] < crowdLarge then
         redis.call('HDEL', KEYS[8 + 2 * lane], 'hogs')
-      elseif state[3] then
+      elseif state[3] and string.match(state[3], '^%d+:%d+:(%d+)') then
         hogs[lane] = state[3]
         as[lane] = tonumber(string.match(state[3], '^%d+'))
         asLarge[lane] = tonumber(string.match(state[3], '^%d+:(%d+)'))
@@ -131,8 +136,6 @@ if crowded then
 end
 
 local order, entries = {}, {}
--- By lane, then person; only of lanes that are counted now.
-local messages, larges = {}, {}
 
 -- The short digest with which the header of a group's message ends (lane-entry.ts).
 local function personOf(entry)
@@ -256,7 +259,7 @@ for i = skip + 1, last do
       room[lane] = room[lane] - 1
       space[lane] = space[lane] - (#entry > 4096 and #entry or 0)
     end
-    if messages[lane] then
+    if crowded and messages[lane] then
       tally(lane, entry)
     end
     local waiting = entries[lane]
@@ -308,7 +311,7 @@ for _, lane in ipairs(order) do
   end
   crowded = crowded or waiting >= crowd or large >= crowdLarge
 end
-for lane = 1, lanes do
+for lane = 1, messages and lanes or 0 do
   if messages[lane] then
     redis.call('HSET', KEYS[8 + 2 * lane], 'hogs', text(most - room[lane]) .. ':' .. text(mostLarge - space[lane]) .. ':'
       .. text(turns[lane]) .. hogs[lane])
