@@ -165,7 +165,10 @@ export class ConnectionKeys {
     return this.#at('records');
   }
 
-  /** Hash: the event that was read last while reading was dangerous: position, token, open, deaths, poison. */
+  /**
+   * Hash of a connection whose reading was dangerous: position, token, open of the event that was read last; `deaths` and
+   * `aside` per position; `poison`: some were set aside. After a death it is kept for a day.
+   */
   get reading() {
     return this.#at('reading');
   }

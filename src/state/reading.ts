@@ -63,14 +63,13 @@ export async function beginReading(
   }
 }
 
-/** @param how - it was `read`, or it is `stored` that it was passed over. @throws the client's errors; safe to repeat */
+/** What was noted last has been read. @throws the client's errors; safe to repeat */
 export async function endReading(
   client: RedisClient,
   keys: Keys,
   id: ConnectionId,
   token: FencingToken,
-  how: 'read' | 'stored',
 ): Promise<void> {
   const at = keys.connection(id);
-  await runScript(client, end, [at.lease, at.reading], [token, how]);
+  await runScript(client, end, [at.lease, at.reading], [token]);
 }

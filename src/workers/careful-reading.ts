@@ -13,7 +13,7 @@ import { FencedError } from '../errors.ts';
 import type { ConnectionId, FencingToken } from '../model.ts';
 import { insist } from '../state/insist.ts';
 import type { Keys } from '../state/keys.ts';
-import { type BegunReading, beginReading, endReading } from '../state/reading.ts';
+import { beginReading, endReading } from '../state/reading.ts';
 import type { RedisClient } from '../state/redis.ts';
 import type { Turnstile } from './turnstile.ts';
 
@@ -64,29 +64,22 @@ class ReadingOneByOne implements CarefulReading {
     this.#left -= 1;
     // What came before is safe: whatever happens now, only this event comes again.
     await sink.flush({ signal });
-    const begun = await turnstile.through(signal, () => this.#read(event));
+    await turnstile.through(signal, () => this.#read(event));
     await sink.flush({ signal });
-    if (begun.kind === 'poison') await this.#end('stored');
   }
 
   /** Nothing else is read in this process meanwhile. */
-  async #read(event: EventToRead): Promise<Exclude<BegunReading, { kind: 'fenced' }>> {
+  async #read(event: EventToRead): Promise<void> {
     const { client, keys, connection, token, signal } = this.#options;
     const begun = await insist(signal, () => beginReading(client, keys, connection, token, event));
     if (begun.kind === 'fenced') throw new FencedError('a newer fencing token holds the connection');
     if (begun.kind === 'poison') {
       this.#tell(event, begun.deaths);
       event.passOver(`its reader died of it ${begun.deaths} times: set aside`);
-      return begun;
+      return;
     }
     event.read();
-    await this.#end('read');
-    return begun;
-  }
-
-  async #end(how: 'read' | 'stored'): Promise<void> {
-    const { client, keys, connection, token, signal } = this.#options;
-    await insist(signal, () => endReading(client, keys, connection, token, how));
+    await insist(signal, () => endReading(client, keys, connection, token));
   }
 
   #tell({ position, raw }: EventToRead, deaths: number): void {

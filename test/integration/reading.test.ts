@@ -88,7 +88,7 @@ describe('events are read one by one (H8)', () => {
 });
 
 describe('an event that was about to be read (H8)', () => {
-  it('is set aside at the second death, once, and stays so until it is stored that it was passed over', async () => {
+  it('is set aside at the second death, once, and is passed over whenever it comes again', async () => {
     const tokens: FencingToken[] = [];
     for (const deaths of [0, 1]) {
       const { token } = await tenure();
@@ -104,8 +104,11 @@ describe('an event that was about to be read (H8)', () => {
     expect(fourth.careful).toBe(true);
     expect(await begin(fourth.token)).toEqual({ kind: 'poison', deaths: 2, now: false });
     expect(await letters()).toMatchObject([{ kind: 'event', code: 'POISON', text: '{}' }]);
-    await endReading(client, keys, id, fourth.token, 'stored');
-    expect(await client.exists(keys.connection(id).reading)).toBe(0);
+    expect(await begin(fourth.token, 'session/7')).toEqual({ kind: 'read', deaths: 0 });
+    await endReading(client, keys, id, fourth.token);
+    expect(await begin(fourth.token)).toEqual({ kind: 'poison', deaths: 2, now: false });
+    expect(await letters()).toHaveLength(1);
+    expect(await client.pttl(keys.connection(id).reading)).toBeGreaterThan(86_000_000);
     await expect(begin(tokens[0] as FencingToken)).resolves.toEqual({ kind: 'fenced' });
   });
 
@@ -113,18 +116,28 @@ describe('an event that was about to be read (H8)', () => {
     for (let n = 0; n < 5; n += 1) {
       const { token } = await tenure();
       expect(await begin(token)).toEqual({ kind: 'read', deaths: 0 });
-      await endReading(client, keys, id, token, 'read');
+      await endReading(client, keys, id, token);
       await dies(token);
     }
     expect(await letters()).toEqual([]);
   });
 
-  it('is not blamed for a death at another place', async () => {
-    for (const position of ['s/1', 's/2', 's/1', 's/2', 's/1']) {
+  it('is not blamed for a death at another place, and what is read in between takes none back', async () => {
+    const begun: unknown[] = [];
+    for (const position of ['s/2', 's/1', 's/2', 's/3', 's/2', 's/3']) {
       const { token } = await tenure();
-      expect(await begin(token, position)).toEqual({ kind: 'read', deaths: 0 });
+      begun.push({ position, ...(await begin(token, position)) });
+      if (position === 's/1') await endReading(client, keys, id, token);
       await dies(token);
     }
+    expect(begun).toEqual([
+      { position: 's/2', kind: 'read', deaths: 0 },
+      { position: 's/1', kind: 'read', deaths: 0 },
+      { position: 's/2', kind: 'read', deaths: 1 },
+      { position: 's/3', kind: 'read', deaths: 0 },
+      { position: 's/2', kind: 'poison', deaths: 2, now: true },
+      { position: 's/3', kind: 'read', deaths: 1 },
+    ]);
   });
 });
 
