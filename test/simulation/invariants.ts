@@ -4,7 +4,8 @@
  */
 import type { ConnectionId, InboundEvent } from '../../src/model.ts';
 import type { HoldingDocument } from '../../src/status/document.ts';
-import { partsOf } from './platform.ts';
+import { partsOf, type Said } from './platform.ts';
+import { ReadingWatch } from './reading-watch.ts';
 import type { Executed } from './redis-server.ts';
 import type { Sim } from './sim.ts';
 import { MAX_SILENCE_MS } from './sim-adapter.ts';
@@ -25,6 +26,7 @@ const TRANSIT_MS = 2_500;
 
 export class Invariants {
   readonly violations: string[] = [];
+  readonly reading: ReadingWatch;
   readonly #sim: Sim;
   readonly #tenures = new Map<string, Tenure[]>();
   /** Who may end a turn or a delivery, by the key of its state. */
@@ -39,6 +41,7 @@ export class Invariants {
 
   constructor(sim: Sim) {
     this.#sim = sim;
+    this.reading = new ReadingWatch(sim, (promise, text) => this.violate(promise, text));
     sim.server.watchers.push((executed) => this.#executed(executed));
     for (const [id, platform] of sim.platforms) {
       platform.onSeen = (chat) => this.#checkChat(id, chat);
@@ -51,9 +54,9 @@ export class Invariants {
     this.#sim.trace.note(`VIOLATION ${line}`);
   }
 
-  /** How many messages of a connection lie in Redis or did. */
-  isStored(id: ConnectionId, message: string): boolean {
-    return this.#stored.has(`${id} ${message}`);
+  /** A message of a connection lies in Redis or did; or, where reading it kills, among the dead letters. */
+  isSafe(id: ConnectionId, { id: message, deadly }: Said): boolean {
+    return deadly ? this.reading.isSetAside(id, message) : this.#stored.has(`${id} ${message}`);
   }
 
   /** A holder sent a frame to the platform. */
@@ -218,11 +221,13 @@ export class Invariants {
 
   /** Status as an operator would read it now. */
   checkStatus({ connections }: HoldingDocument): void {
-    const { world, settings, server } = this.#sim;
+    const { world, settings, server, platforms } = this.#sim;
     const staleAfterMs = 2 * settings.renewEveryMs + 500;
     for (const { id, state, reason, nextAttemptAt } of connections) {
       if (state === 'live') {
-        const since = Math.max(this.#attachedAt.get(id as ConnectionId) ?? 0, server.thawedAt);
+        // One that soon lost its socket may have had it between two looks.
+        const attachedAt = platforms.get(id as ConnectionId)?.attachedAt ?? 0;
+        const since = Math.max(this.#attachedAt.get(id as ConnectionId) ?? 0, attachedAt, server.thawedAt);
         const bound = MAX_SILENCE_MS + staleAfterMs + TRANSIT_MS;
         const without = world.now - since;
         if (without > bound)
@@ -238,12 +243,14 @@ export class Invariants {
   checkEnd(gapsOf: (id: ConnectionId) => number): void {
     for (const [id, platform] of this.#sim.platforms) {
       let excused = 0;
-      for (const { id: message, chat } of platform.said) {
-        if (!this.isStored(id, message)) {
+      for (const said of platform.said) {
+        const { id: message, chat, deadly } = said;
+        if (!this.isSafe(id, said)) {
           if (platform.gone.has(message)) excused += 1;
-          else this.violate('P2', `${id} ${message} was never stored`);
+          else this.violate('P2', `${id} ${message} was never ${deadly ? 'set aside' : 'stored'}`);
           continue;
         }
+        if (deadly) continue;
         const seen = platform.seen.get(chat) ?? [];
         for (const part of partsOf(message)) {
           if (!seen.includes(part)) this.violate('P2', `${id} ${message} was stored and not answered ("${part}")`);

@@ -188,6 +188,7 @@ export class Keyspace {
       hash.set(field, String(value));
       return value;
     },
+    HLEN: ([key = '']) => this.#read(key, 'hash')?.size ?? 0,
     HDEL: ([key = '', ...fields]) => this.#remove(key, 'hash', fields),
 
     LLEN: ([key = '']) => this.#read(key, 'list')?.length ?? 0,

@@ -2,6 +2,7 @@
 import type { WorkerId } from '../../src/model.ts';
 import type { Invariants } from './invariants.ts';
 import type { QueueUser } from './job-client.ts';
+import { reads } from './reading-trouble.ts';
 import { RedisPipe, redisClient } from './redis-client.ts';
 import type { Member, Sim } from './sim.ts';
 import { simAdapter } from './sim-adapter.ts';
@@ -28,7 +29,8 @@ export function toolsOf({ world, server, jobs, trace }: Sim, { process, toRedis 
   };
 }
 
-export function adaptersOf(sim: Sim, invariants: Invariants, { process, toPlatform }: Member) {
+export function adaptersOf(sim: Sim, invariants: Invariants, member: Member) {
+  const { process, toPlatform } = member;
   return new Map(
     [...sim.platforms].map(([id, platform]) => [
       id as string,
@@ -37,6 +39,7 @@ export function adaptersOf(sim: Sim, invariants: Invariants, { process, toPlatfo
         process,
         wire: toPlatform,
         random: sim.random,
+        onRead: (said) => reads(sim, invariants.reading, id, member, said),
         onSent: (token) => invariants.frameSent(id, token, process),
         tokenOf: ({ log }) => Number((log as SimLogger).bound.fencingToken),
       }),

@@ -25,6 +25,12 @@ export const MUTATIONS = [
   'postponed-turn',
   /** A turn is taken from whoever is at work on it, as soon as its job lock ran out. */
   'turn-runner',
+  /** Deaths of those who read an event are not counted. */
+  'reading-note',
+  /** Deaths of those who had read it already are. */
+  'note-closed',
+  /** Whoever comes after a holder that died without progress is not told. */
+  'careful-claim',
 ] as const;
 
 export type Mutation = (typeof MUTATIONS)[number];
@@ -54,6 +60,21 @@ const IN_SCRIPTS: Partial<Record<Mutation, { readonly script: string; readonly f
     script: 'begin-turn',
     from: 'if left > told then',
     to: 'if false then',
+  },
+  'reading-note': {
+    script: 'begin-reading',
+    from: "'deaths ' .. was[1], 1)",
+    to: "'deaths ' .. was[1], 0)",
+  },
+  'note-closed': {
+    script: 'begin-reading',
+    from: "if was[3] == '1' and was[2] ~= ARGV[1] then",
+    to: 'if was[1] and was[2] ~= ARGV[1] then',
+  },
+  'careful-claim': {
+    script: 'claim',
+    from: "lost, careful and '1' or '' }",
+    to: "lost, '' }",
   },
 };
 

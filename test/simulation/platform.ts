@@ -15,6 +15,8 @@ export interface Said {
   readonly chat: string;
   readonly number: number;
   readonly at: number;
+  /** Whoever reads it dies. */
+  readonly deadly: boolean;
 }
 
 interface Session {
@@ -63,6 +65,8 @@ export class Platform {
   repeats = 0;
   /** Chance that a call of the reply API, or its answer, is lost. */
   lostCalls = 0;
+  /** When a socket last belonged to the session, true ms. */
+  attachedAt = 0;
   /** Nobody gets in: dials are refused. */
   down = false;
   /** Told of each part that a user sees. */
@@ -80,16 +84,16 @@ export class Platform {
     return socket?.isOpen === true ? socket : null;
   }
 
-  /** A user says something. */
-  say(chat: string): Said {
+  /** A user says something; what is deadly comes under one number only, so that it kills often enough and no more. */
+  say(chat: string, { deadly = false }: { readonly deadly?: boolean } = {}): Said {
     const number = (this.#counts.get(chat) ?? 0) + 1;
     this.#counts.set(chat, number);
-    const said: Said = { id: `${chat}-${number}`, chat, number, at: this.#world.now };
+    const said: Said = { id: `${chat}-${number}`, chat, number, at: this.#world.now, deadly };
     this.said.push(said);
     this.#log(said);
     const session = this.#session;
     const again = () => session === this.#session && this.#log(said);
-    if (this.#random.chance(this.repeats)) this.#world.in(this.#random.between(0, 500), null, again);
+    if (this.#random.chance(this.repeats) && !deadly) this.#world.in(this.#random.between(0, 500), null, again);
     return said;
   }
 
@@ -184,6 +188,7 @@ export class Platform {
   #attach(session: Session, socket: SimSocket): void {
     if (session.socket !== null && session.socket !== socket) session.socket.closeFromPlatform('resumed elsewhere');
     session.socket = socket;
+    this.attachedAt = this.#world.now;
     socket.authenticated = true;
   }
 

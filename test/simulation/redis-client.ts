@@ -43,6 +43,8 @@ export class RedisPipe {
 
   /** @throws what `run` throws at the server; or, without an answer in time, an error as ioredis has it */
   ask<T>(run: (server: RedisServer) => T): Promise<T> {
+    // Its event may still run on a little after it died: nothing of that leaves it.
+    if (this.#process.state === 'dead') return new Promise(() => {});
     return new Promise((resolve, reject) => {
       const request: Request<T> = {
         run,
@@ -112,8 +114,8 @@ export class RedisPipe {
 
   #resend(requests: Request<unknown>[]): void {
     if (this.#profile === 'fenced') return;
-    const at = Math.max(this.#link.wire.cutUntil, this.#world.now) + RESEND_MS;
-    this.#world.at(at, this.#process, () => this.#send(requests));
+    // Tried again and again while the wire is cut: it may be mended sooner than it was to be.
+    this.#world.in(RESEND_MS, this.#process, () => this.#send(requests));
   }
 }
 

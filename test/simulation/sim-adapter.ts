@@ -2,7 +2,9 @@
  * An adapter for the {@link Platform}: the contract of src/adapters/adapter.ts over simulated sockets. It keeps no
  * promise of its own; what must hold has to come from the core around it.
  */
+
 import type { Adapter, AttemptCause, HoldContext } from '../../src/adapters/adapter.ts';
+import { OneByOne } from '../../src/adapters/qq/one-by-one.ts';
 import { TransientError } from '../../src/errors.ts';
 import type { InboundEvent } from '../../src/model.ts';
 import { ANY_CAPABILITIES } from '../support/capabilities.ts';
@@ -31,6 +33,8 @@ export interface SimAdapterOptions {
   readonly process: Process;
   readonly wire: Wire;
   readonly random: Random;
+  /** Told of each event that is read. @throws when that kills */
+  onRead(said: Said): void;
   /** Told of each frame that a holder sends. */
   onSent(token: number): void;
   /** Fencing token of the tenure that holds now. */
@@ -109,6 +113,8 @@ class Holding {
   }
 }
 
+type EventFrame = Extract<FromPlatform, { readonly op: 'event' }>;
+
 interface AttemptEnd {
   moved(cursor: SimCursor | null): void;
   ended(reason: string): void;
@@ -121,6 +127,7 @@ class Attempt {
   readonly #stop: AbortSignal;
   readonly #end: AttemptEnd;
   readonly #socket: SimSocket;
+  readonly #oneByOne: OneByOne;
   #cursor: SimCursor | null;
   #deadline: NodeJS.Timeout | undefined;
   #beating: NodeJS.Timeout | undefined;
@@ -138,6 +145,13 @@ class Attempt {
     this.#cursor = cursor;
     this.#stop = stop;
     this.#end = end;
+    this.#oneByOne = new OneByOne({
+      reading: context.reading,
+      read: (raw) => this.#guard(() => this.#take(JSON.parse(raw))),
+      passOver: (raw, why) => this.#guard(() => this.#passOver(JSON.parse(raw), why)),
+      onBusy: () => {},
+      onFailure: (error) => this.#fail(error),
+    });
     const { health, clock, sink, dialTimeoutMs } = context;
     health.connecting('dialing', clock.now() + dialTimeoutMs);
     this.#await(dialTimeoutMs, 'dial timed out');
@@ -151,10 +165,7 @@ class Attempt {
     stop.addEventListener('abort', this.#onStop, { once: true });
   }
 
-  readonly #onStop = () => {
-    this.#close();
-    this.#end.failed(this.#stop.reason);
-  };
+  readonly #onStop = () => this.#fail(this.#stop.reason);
 
   #received(frame: FromPlatform): void {
     const { health, sink, gate } = this.#context;
@@ -187,12 +198,28 @@ class Attempt {
         return;
       case 'event':
         if (this.#cursor === null) return;
-        this.#move({ session: this.#cursor.session, seq: Math.max(frame.seq, this.#cursor.seq) });
-        sink.push([message(frame.said, this.#context.clock.now())], json(this.#cursor));
+        if (!this.#oneByOne.active) this.#take(frame);
+        else this.#oneByOne.add(`${this.#cursor.session}/${frame.seq}`, JSON.stringify(frame));
         return;
       default:
         frame satisfies never;
     }
+  }
+
+  #take({ seq, said }: EventFrame): void {
+    this.#options.onRead(said);
+    this.#push(message(said, this.#context.clock.now()), seq);
+  }
+
+  #passOver({ seq }: EventFrame, why: string): void {
+    this.#push({ ...record('malformed'), text: why }, seq);
+  }
+
+  #push(event: InboundEvent, seq: number): void {
+    if (this.#cursor !== null) {
+      this.#move({ session: this.#cursor.session, seq: Math.max(seq, this.#cursor.seq) });
+    }
+    this.#context.sink.push([event], json(this.#cursor));
   }
 
   #beat(): void {
@@ -227,9 +254,14 @@ class Attempt {
     try {
       run();
     } catch (error) {
-      this.#close();
-      this.#end.failed(error);
+      this.#fail(error);
     }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#over) return;
+    this.#close();
+    this.#end.failed(error);
   }
 
   #finish(reason: string): void {
@@ -240,6 +272,7 @@ class Attempt {
 
   #close(): void {
     this.#over = true;
+    this.#oneByOne.stop();
     clearTimeout(this.#deadline);
     clearInterval(this.#beating);
     this.#stop.removeEventListener('abort', this.#onStop);
@@ -251,7 +284,7 @@ function json(cursor: SimCursor | null) {
   return cursor === null ? null : { ...cursor };
 }
 
-function record(kind: 'identified' | 'resumed' | 'gap'): InboundEvent {
+function record(kind: 'identified' | 'resumed' | 'gap' | 'malformed'): InboundEvent {
   const none = { eventId: null, conversation: null, sender: null, attachments: [], platformAt: null, reply: null };
   return { ...none, kind, text: kind, receivedAt: 0, raw: '' };
 }

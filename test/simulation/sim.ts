@@ -43,6 +43,10 @@ export interface Sim {
   agentBusy: number;
   /** Processes started so far. */
   lives: number;
+  /** Whoever reads an event of this connection crashes a moment later, so many times. */
+  crashOnceRead: { readonly id: ConnectionId; left: number } | null;
+  /** Starts another process of this role, after a while. */
+  replace: (role: Role, afterMs: number) => void;
   /** Roles that have had enough. */
   readonly sparedRoles: Set<Role>;
 }
@@ -77,6 +81,8 @@ export function createSim(
     agentMs: 500,
     agentBusy: 0,
     lives: 0,
+    crashOnceRead: null,
+    replace: () => {},
     sparedRoles: new Set(),
   };
 }
