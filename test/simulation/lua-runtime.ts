@@ -91,7 +91,8 @@ export const lua = {
   math_min: (...values: LuaValue[]) => Math.min(...values.map(number)),
   math_max: (...values: LuaValue[]) => Math.max(...values.map(number)),
   string_format: format,
-  string_sub: (of: LuaValue, from: LuaValue, to: LuaValue) => text(of).slice(number(from) - 1, number(to)),
+  string_sub: (of: LuaValue, from: LuaValue, to: LuaValue = text(of).length) =>
+    text(of).slice(number(from) - 1, number(to)),
   string_match: (of: LuaValue, form: LuaValue) => pattern(text(form)).exec(text(of))?.slice(-1)[0],
   string_find: (of: LuaValue, what: LuaValue, from: LuaValue, plain: LuaValue) => {
     if (from !== 1 || plain !== true) throw new Error('Lua: only plain find from the start is known here');

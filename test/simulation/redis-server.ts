@@ -163,9 +163,19 @@ export class RedisServer {
     if (this.outOfMemory && !script.allowOom) throw outOfMemory();
     const keys = rest.slice(0, Number(count));
     const args = rest.slice(Number(count));
-    const reply = script.run(keys, args, (command, values) => this.keyspace.call(command, values));
+    const reply = this.#run(script, keys, args);
     this.#note({ at: this.now, name: script.name, script, keys, args, reply });
     return reply;
+  }
+
+  /** What the model cannot do fails the schedule: whoever asked might ask again for ever. */
+  #run({ name, run }: KnownScript, keys: string[], args: string[]): LuaReply {
+    try {
+      return run(keys, args, (command, values) => this.keyspace.call(command, values));
+    } catch (error) {
+      if (!(error instanceof ReplyError)) this.#world.uncaught.push({ process: `Redis in ${name}`, error });
+      throw error;
+    }
   }
 
   #note(executed: Executed): void {
