@@ -18,8 +18,8 @@ const COLON = 0x3a;
 
 /** Whether `text` nests deeper than {@link DEEPEST}. */
 export function isTooDeep(text: string): boolean {
-  // What opens must close: a shorter text cannot be that deep.
-  if (text.length < 2 * DEEPEST) return false;
+  // Every frame passes here, and next to none opens that much.
+  if (opens(text) <= DEEPEST) return false;
   let depth = 0;
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
@@ -30,6 +30,15 @@ export function isTooDeep(text: string): boolean {
     } else if (code === CLOSE_ARRAY || code === CLOSE_OBJECT) depth -= 1;
   }
   return false;
+}
+
+/** How many signs open something, up to one more than {@link DEEPEST}: some of them may stand in strings. */
+function opens(text: string): number {
+  let count = 0;
+  for (const sign of ['{', '[']) {
+    for (let at = text.indexOf(sign); at !== -1 && count <= DEEPEST; at = text.indexOf(sign, at + 1)) count += 1;
+  }
+  return count;
 }
 
 /** A whole number that stands in the outermost object under `name`; the last one, as JSON.parse has it. */

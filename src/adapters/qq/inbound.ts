@@ -11,7 +11,7 @@ import type { ReplyLimit } from '../adapter.ts';
 import { aside, unreadable } from '../aside.ts';
 import { type Address, isId, isV2 } from './address.ts';
 import { unescapeGuildText } from './embedded-format.ts';
-import { isAddressed, mentions, type Openly, quotes, withoutOwnMention } from './mention.ts';
+import { isAddressed, type Openly, withoutOwnMention } from './mention.ts';
 import type { QqOptions } from './options.ts';
 import { type Dispatch, LONGEST_ID } from './protocol.ts';
 import type { Received } from './state.ts';
@@ -57,8 +57,8 @@ const common = {
   timestamp: z.unknown().optional(),
   attachments: z.array(attachment).nullish().catch([]),
   message_type: z.number().optional().catch(undefined),
-  mentions,
-  msg_elements: quotes,
+  mentions: z.unknown().optional(),
+  msg_elements: z.unknown().optional(),
 };
 const author = z.object({
   id: z.string().optional(),

@@ -22,24 +22,20 @@ const person = z.object({
 type Person = z.infer<typeof person>;
 
 /** Whoever cannot be read is nobody; the others still count. */
-export const mentions = z
-  .array(person.catch({}))
-  .nullish()
-  .catch([])
-  .transform((list) => list ?? []);
-
+const mentions = z.array(person.catch({})).catch([]);
 /** The quoted message of a reply, where `message_type` is {@link QUOTE}. */
-export const quotes = z
-  .array(z.object({ author: person.optional().catch(undefined) }).catch({}))
-  .nullish()
-  .catch([])
-  .transform((list) => list ?? []);
+const quotes = z.array(z.object({ author: person.optional().catch(undefined) }).catch({})).catch([]);
 
+/** Most messages mention and quote nobody: what is here is read when it is asked for. */
 export interface Openly {
   readonly content?: string | null | undefined;
   readonly message_type?: number | undefined;
-  readonly mentions: z.infer<typeof mentions>;
-  readonly msg_elements: z.infer<typeof quotes>;
+  readonly mentions?: unknown;
+  readonly msg_elements?: unknown;
+}
+
+function mentionedIn({ mentions: list }: Openly): readonly Person[] {
+  return Array.isArray(list) && list.length > 0 ? mentions.parse(list) : [];
 }
 
 /** `message_type` of a reply. */
@@ -52,23 +48,28 @@ const MENTION = /[ \u00a0]?<(?:@!?([\w.=-]{1,128})|qqbot-at-user id="([^"<>]{1,1
  */
 export function isAddressed(message: Openly, selfId: string | null): boolean {
   const own = ownIds(message, selfId);
-  if (message.mentions.some((each) => isUs(each, selfId))) return true;
-  if (message.message_type === QUOTE && message.msg_elements.some(({ author }) => author?.bot === true)) return true;
+  if (mentionedIn(message).some((each) => isUs(each, selfId))) return true;
+  if (message.message_type === QUOTE && quotes.parse(message.msg_elements).some(({ author }) => author?.bot === true)) {
+    return true;
+  }
   return [...(message.content ?? '').matchAll(MENTION)].some(([, id, tagged]) => own.has(id ?? tagged ?? ''));
 }
 
 /** Cuts the bot's mentions out. @param isFirst - who is mentioned at the very start is the bot, whatever its id */
 export function withoutOwnMention(message: Openly, selfId: string | null, isFirst: boolean): string {
-  const own = ownIds(message, selfId);
   const content = message.content ?? '';
+  if (!content.includes('<')) return content.trim();
+  const own = ownIds(message, selfId);
   const text = isFirst && own.size === 0 ? content.replace(/^\s*<@!?\d+>/, '') : content;
   return text
     .replace(MENTION, (whole, id?: string, tagged?: string) => (own.has(id ?? tagged ?? '') ? '' : whole))
     .trim();
 }
 
-function ownIds({ mentions: mentioned }: Openly, selfId: string | null): ReadonlySet<string> {
-  const ids = mentioned.filter((each) => isUs(each, selfId)).flatMap((each) => idsOf(each));
+function ownIds(message: Openly, selfId: string | null): ReadonlySet<string> {
+  const ids = mentionedIn(message)
+    .filter((each) => isUs(each, selfId))
+    .flatMap((each) => idsOf(each));
   return new Set(selfId === null ? ids : [selfId, ...ids]);
 }
 
