@@ -109,6 +109,12 @@ describe('the command line beside a running `up`', () => {
   });
 
   it('prints the status document and nothing else with --json, every key present, exit code 0 when all is live', async () => {
+    // Each process reports by itself, and the clock is compared with the first answer that bears a date.
+    await waitUntil('every process to have reported', async () => {
+      const { agents, chain, connections } = await installation.status();
+      const compared = connections.every(({ platformAheadMs }) => platformAheadMs !== null);
+      return compared && agents[0]?.workers === 1 && chain.state === 'ok';
+    });
     const { code, stdout, stderr } = await installation.run(['status', '--json']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout.trimEnd().split('\n')).toHaveLength(1);
